@@ -1,0 +1,1 @@
+"""bookkit: executes, checks and publishes the book.  Chapters never import it."""
