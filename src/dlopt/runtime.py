@@ -1,0 +1,155 @@
+"""Device, data type, seeds, threads and scale: the only module that reads the environment.
+
+==================  ===========================================================================
+variable            meaning
+==================  ===========================================================================
+DLOPT_DEVICE        ``cpu`` or ``cuda`` (``cuda:1``, …); unset: CUDA where there is one, else CPU
+DLOPT_SCALE         ``book`` (default, a laptop) or ``paper`` (a GPU and larger data)
+DLOPT_SEED_OFFSET   an integer added to every seed; another value is another draw of the whole book
+DLOPT_DATA          the folder that holds the canonical MNIST and CIFAR-10 files
+==================  ===========================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+__all__ = [
+    "SCALES",
+    "SettingError",
+    "at_scale",
+    "data_folder",
+    "device",
+    "environment",
+    "generator",
+    "numpy_generator",
+    "scale",
+    "seed",
+]
+
+SCALES = ("book", "paper")
+
+T = TypeVar("T")
+
+
+class SettingError(ValueError):
+    """A setting or a file that the reader can mend; the message is one sentence that says how."""
+
+
+def device() -> torch.device:
+    """The device that experiments run on: DLOPT_DEVICE, else CUDA where there is one, else the CPU.
+
+    Raises:
+        SettingError: DLOPT_DEVICE names no device, or one that is not there.
+    """
+    wanted = os.environ.get("DLOPT_DEVICE", "").strip()
+    if not wanted:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(wanted)
+    except RuntimeError:
+        raise SettingError(f"DLOPT_DEVICE is {wanted!r}, which is no device: use cpu or cuda.") from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise SettingError(f"DLOPT_DEVICE is {wanted!r}, but the book runs on cpu or cuda only.")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise SettingError(
+            f"DLOPT_DEVICE is {wanted!r}, but PyTorch sees {torch.cuda.device_count()} CUDA devices here: "
+            "unset it or use cpu."
+        )
+    return chosen
+
+
+def scale() -> str:
+    """The set of sizes in use: ``book`` or ``paper``.
+
+    Raises:
+        SettingError: DLOPT_SCALE is neither.
+    """
+    chosen = os.environ.get("DLOPT_SCALE", "book")
+    if chosen not in SCALES:
+        raise SettingError(f"DLOPT_SCALE is {chosen!r}: use {' or '.join(SCALES)}.")
+    return chosen
+
+
+def at_scale(*, book: T, paper: T) -> T:
+    """The value for the scale in use, so that one code path serves a laptop and a GPU.
+
+    >>> at_scale(book=64, paper=1024)
+    64
+    """
+    return {"book": book, "paper": paper}[scale()]
+
+
+def seed(number: int) -> int:
+    """``number`` plus DLOPT_SEED_OFFSET, the offset by which the whole book is drawn anew.
+
+    Raises:
+        SettingError: DLOPT_SEED_OFFSET is not a non-negative integer.
+    """
+    offset = os.environ.get("DLOPT_SEED_OFFSET", "0")
+    if not offset.isdecimal():
+        raise SettingError(f"DLOPT_SEED_OFFSET is {offset!r}: use a whole number, 0 or larger.")
+    return number + int(offset)
+
+
+def generator(number: int) -> torch.Generator:
+    """A torch generator for seed ``number``, on the CPU.
+
+    Draw on the CPU and move the result: a GPU then starts from the same numbers.
+    """
+    return torch.Generator().manual_seed(seed(number))
+
+
+def numpy_generator(number: int) -> np.random.Generator:
+    """A NumPy generator for seed ``number``."""
+    return np.random.default_rng(seed(number))
+
+
+def data_folder() -> Path | None:
+    """The folder DLOPT_DATA names, or None when it is unset.
+
+    Raises:
+        SettingError: DLOPT_DATA names no folder.
+    """
+    named = os.environ.get("DLOPT_DATA", "")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise SettingError(
+            f"DLOPT_DATA is {named!r}, which is not a folder: name the one that holds the data files."
+        )
+    return folder
+
+
+def environment() -> dict[str, dict[str, str]]:
+    """Versions and hardware of this process, for the status page and for stored results."""
+    names = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in names}},
+        "hardware": {
+            "processor": _processor(),
+            "cores": str(os.cpu_count()),
+            "threads": str(torch.get_num_threads()),
+            "gpu": gpu,
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+    }
+
+
+def _processor() -> str:
+    """The processor's model name where the system tells it (Linux does in /proc/cpuinfo)."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
