@@ -24,8 +24,8 @@ from torch.nn import functional
 from dlopt import runtime
 
 __all__ = [
-    "ACTIVATIONS", "Activation", "BatchNormalization", "FullyConnected", "Initialization", "Passes",
-    "Residual", "gaussian", "scaled_gaussian",
+    "ACTIVATIONS", "KAIMING", "Activation", "BatchNormalization", "FullyConnected", "Initialization",
+    "Passes", "Residual", "gaussian", "scaled_gaussian",
 ]  # fmt: skip
 
 Initialization = Callable[[tuple[int, ...], torch.Generator], Tensor]
@@ -98,6 +98,7 @@ def scaled_gaussian(gain: float) -> Initialization:
 
 
 KAIMING = scaled_gaussian(math.sqrt(2))
+"""Variance 2/fan_in, made for ReLU: the default of the networks below."""
 
 
 class Passes(NamedTuple):
@@ -112,8 +113,8 @@ class Passes(NamedTuple):
 class FullyConnected(nn.Module):
     """f_θ(x) = W^L φ(W^{L-1} … φ(W² φ(W¹ x))), equation (1).
 
-    The recursion is (8): z⁰ = x, h^l = W^l z^{l-1} (+ b^l), z^l = φ(h^l), and the output is h^L: unlike in (2)
-    as it is printed, no activation follows the last layer.
+    The recursion is (8): z⁰ = x, h^l = W^l z^{l-1} (+ b^l), z^l = φ(h^l), and the output is h^L: no
+    activation follows the last layer, although (2) as it is printed has one there.
 
     Weights are drawn layer by layer on the CPU in double precision and then converted, so the same seed gives
     the same network on every device and in every precision.
@@ -295,17 +296,18 @@ class BatchNormalization(nn.Module):
 class Residual(FullyConnected):
     """A fully connected network with skip connections and batch normalization, each to be switched off.
 
-    Layers 2, …, L-1 form blocks of ``block`` layers; a block that starts from z computes F(z), which is N(W z)
-    for one layer, N(W φ(N(W' z))) for two.  Then
+    Layers 2, …, L-1 form blocks of ``block`` layers; a block that starts from z computes F(z): N(W z) for one
+    layer, N(W φ(N(W' z))) for two.  Then
 
     - ``skip="inside"``   z ← φ(F(z) + z), equation (19), the form of practical networks;
     - ``skip="outside"``  z ← φ(F(z)) + z, without an activation after the sum, as in theoretical papers;
     - ``skip=None``       z ← φ(F(z)), the plain network (8).
 
-    The first layer maps the input to the width of the blocks and the last layer is linear; neither has a skip.
-    With ``normalization="batch"``, N is batch normalization of the pre-activations of layers 1, …, L-1; with
-    None it is the identity.  Without skip and normalization the network is :class:`FullyConnected`, weight
-    for weight.  In :meth:`passes`, h^l is what enters the activation: after N, and after an inside skip.
+    The first layer maps the input to the width of the blocks and the last layer is linear: neither has a
+    skip.  With ``normalization="batch"``, N is batch normalization of the pre-activations of layers 1, …,
+    L-1; with None it is the identity.  Without skip and normalization the network is
+    :class:`FullyConnected`, weight for weight.  In :meth:`passes`, h^l is what enters the activation: after
+    N, and after an inside skip.
 
     Args:
         widths: d_0, …, d_L; layers between which a skip leads must have equal width.

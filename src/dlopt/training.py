@@ -1,9 +1,9 @@
 """The training problem (3) of the survey and one loop that solves it by (6), by SGD or by any optimizer.
 
 The loop trains one network, or the members of a batched one (:mod:`dlopt.models`) side by side: their losses
-are summed before differentiation, so each member's gradient is that of its own loss.  Members stay independent
-as long as the update acts on every entry of a tensor by itself, as GD, SGD with momentum and Adam do; one that
-takes norms over tensors (gradient clipping, LARS) would mix them.
+are summed before differentiation, so each member's gradient is that of its own loss.  Members stay
+independent as long as the update acts on every entry of a tensor by itself, as GD, SGD with momentum and Adam
+do; one that takes norms over tensors (gradient clipping, LARS) would mix them.
 """
 
 from __future__ import annotations
@@ -72,16 +72,15 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not match.
     """
-    labels = _labels(targets, outputs)
-    losses = functional.cross_entropy(outputs.flatten(0, -2), labels.flatten(), reduction="none")
-    return losses.view(labels.shape).mean(dim=-1)
+    chosen = outputs.gather(-1, _labels(targets, outputs).unsqueeze(-1)).squeeze(-1)
+    return (outputs.logsumexp(dim=-1) - chosen).mean(dim=-1)
 
 
 def accuracy(outputs: Tensor, labels: Tensor) -> Tensor:
     """The fraction of samples classified correctly, a scalar or (members,).
 
-    The predicted class is the largest of the d_L outputs; where d_L = 1 it is the output's sign, for labels of
-    -1 and 1.
+    The predicted class is the largest of the d_L outputs; where d_L = 1 it is the output's sign, for labels
+    of -1 and 1.
 
     Args:
         outputs: (n, d_L) or (members, n, d_L).
@@ -151,8 +150,8 @@ def train(
     With ``batch_size`` the gradient is that of a mini-batch's mean loss, which is SGD.
 
     A member diverges when its loss is not finite or exceeds ``divergence`` times its first loss (or times 1,
-    where that was smaller).  It is frozen where it is and reported, while the others go on.  When none is left,
-    training stops.
+    where that was smaller).  It is frozen where it is and reported, while the others go on; when none is
+    left, training stops.
 
     Args:
         model: the network, with ``members`` networks side by side or one; any module will do.
@@ -160,7 +159,7 @@ def train(
         targets: as ``loss`` takes them, with the samples on the same axis.
         loss: maps outputs and targets to the mean loss, a scalar or (members,).
         steps: number of updates.
-        step_size: η, a number or one for each member, (members,); or a function of t = 0, 1, … that gives η_t.
+        step_size: η, a number or one for each member, (members,); or a function of t = 0, 1, … giving η_t.
         optimizer: instead of ``step_size``: makes an optimizer from the parameters, for instance
             ``lambda parameters: torch.optim.Adam(parameters, lr=1e-3)``.
         batch_size: samples in a mini-batch; None for all of them.
@@ -327,8 +326,8 @@ class _Watch:
                     f"not a tensor of shape {tuple(losses.shape)}."
                 )
             self.diverged = self.diverged.to(losses.device)
-            self.limit = self.factor * losses.clamp(min=1)
-        fresh = ~(losses.isfinite() & (losses <= self.limit) | self.diverged)
+            self.limit = (self.factor * losses.clamp(min=1)).clamp(max=torch.finfo(losses.dtype).max)
+        fresh = ~((losses <= self.limit) | self.diverged)
         if fresh.any():
             self.diverged = self.diverged | fresh
             self.when.update((member, step) for member in fresh.view(-1).nonzero().view(-1).tolist())
