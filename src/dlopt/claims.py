@@ -8,12 +8,13 @@ the claim has a row in the ledger is checked by the book's tests, not while a re
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DECIDED", "VERDICTS", "Claim", "ClaimError", "LedgerError", "read_ledger", "verify"]
+__all__ = ["DECIDED", "VERDICTS", "Claim", "ClaimError", "LedgerError", "collected", "read_ledger", "verify"]
 
 DECIDED = ("reproduced", "partly", "not-reproduced", "fails-as-stated", "illustrated")
 """The verdicts that a cell decides."""
@@ -58,7 +59,9 @@ def verify(
         TypeError: an outcome is not a truth value.
     """
     if verdict not in DECIDED:
-        raise ValueError(f"[{claim}] a cell cannot decide the verdict {verdict!r}: use one of {', '.join(DECIDED)}.")
+        raise ValueError(
+            f"[{claim}] a cell cannot decide the verdict {verdict!r}: use one of {', '.join(DECIDED)}."
+        )
     if not relation.strip():
         raise ValueError(f"[{claim}] the relation is empty: say in words what was checked.")
     if (verdict == "fails-as-stated") != (as_stated is not None):
@@ -69,9 +72,13 @@ def verify(
         raise ClaimError(f"[{claim}] does not hold: {relation}{_shown(measured)}")
     for name, value in control.items():
         if value:
-            raise ClaimError(f"[{claim}] the control holds too, so the check decides nothing: {name}{_shown(measured)}")
+            raise ClaimError(
+                f"[{claim}] the control holds too, so the check decides nothing: {name}{_shown(measured)}"
+            )
     if as_stated is not None and _truth(claim, "as_stated", as_stated):
-        raise ClaimError(f"[{claim}] holds as the survey states it, so it does not fail as stated{_shown(measured)}")
+        raise ClaimError(
+            f"[{claim}] holds as the survey states it, so it does not fail as stated{_shown(measured)}"
+        )
     record = {
         "id": claim,
         "verdict": verdict,
@@ -80,6 +87,8 @@ def verify(
         "as_stated": as_stated if as_stated is None else False,
         "measured": {name: _plain(value) for name, value in (measured or {}).items()},
     }
+    for records in _collections:
+        records.append(dict(record))
     _display(f"[{claim}] {verdict} · {relation}", record)
 
 
@@ -110,6 +119,20 @@ def _shown(measured: Mapping[str, Any] | None) -> str:
     if not measured:
         return ""
     return " (" + ", ".join(f"{name}: {_plain(value)}" for name, value in measured.items()) + ")"
+
+
+_collections: list[list[dict[str, Any]]] = []
+
+
+@contextmanager
+def collected() -> Iterator[list[dict[str, Any]]]:
+    """Keep the record of every claim decided inside the ``with`` block, in order."""
+    records: list[dict[str, Any]] = []
+    _collections.append(records)
+    try:
+        yield records
+    finally:
+        _collections.remove(records)
 
 
 def _display(line: str, record: dict[str, Any]) -> None:
@@ -199,7 +222,9 @@ def _claim(file: str, number: int, row: Any) -> Claim:
         raise LedgerError(f"{where}: unknown field {', '.join(unknown)}.")
     for name, kind in _TYPES.items():
         if not isinstance(row[name], kind) or isinstance(row[name], bool):
-            raise LedgerError(f"{where}: {name} must be of type {kind.__name__}, not {type(row[name]).__name__}.")
+            raise LedgerError(
+                f"{where}: {name} must be of type {kind.__name__}, not {type(row[name]).__name__}."
+            )
     if row["verdict"] not in VERDICTS:
         raise LedgerError(f"{where}: the verdict {row['verdict']!r} is none of {', '.join(VERDICTS)}.")
     if row["tier"] not in (1, 2, 3):
