@@ -277,20 +277,18 @@ class BatchNormalization(nn.Module):
         Raises:
             ValueError: a batch of one sample in training, which has no variance.
         """
-        if self.training:
-            variance, mean = torch.var_mean(h, dim=-2, correction=0)
-            self._average(mean, variance, h.shape[-2])
-        else:
-            variance, mean = self.running_variance, self.running_mean
-        factor = self.gamma / torch.sqrt(variance + self.epsilon)
-        return (h - mean.unsqueeze(-2)) * factor.unsqueeze(-2) + self.beta.unsqueeze(-2)
-
-    @torch.no_grad()
-    def _average(self, mean: Tensor, variance: Tensor, samples: int) -> None:
-        if samples < 2:
-            raise ValueError("batch normalization needs two or more samples in a training batch.")
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_variance.lerp_(variance * samples / (samples - 1), self.momentum)
+        by_sample = h.movedim(-2, 0)
+        normalized = functional.batch_norm(
+            by_sample.flatten(1),
+            self.running_mean.view(-1),
+            self.running_variance.view(-1),
+            self.gamma.view(-1),
+            self.beta.view(-1),
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.epsilon,
+        )
+        return normalized.view_as(by_sample).movedim(0, -2)
 
 
 class Residual(FullyConnected):
