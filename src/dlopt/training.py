@@ -182,10 +182,7 @@ def train(
     samples = _Samples(inputs, targets, members)
     _check(samples.count, steps, step_size, optimizer, batch_size, sampling, every)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if optimizer is None:
-        update = _descent(parameters, step_size, members)
-    else:
-        update = _stepper(optimizer(parameters))
+    update = _stepper(optimizer(parameters)) if optimizer else _descent(parameters, step_size, members)
     batches = samples.batches(batch_size, sampling, seed, shared_batches)
     watch = _Watch(parameters, members, divergence)
     log = _Log(model, record or {}, watch)
@@ -312,7 +309,7 @@ def _schedule(
         if np.shape(eta) == (members,):
             return torch.as_tensor(eta)
         each = "" if members is None else f" or one for each of {members} members"
-        raise ValueError(f"step_size must be a number{each}, not of shape {np.shape(eta)}.")
+        raise ValueError(f"step_size must be a number{each}, not of shape {tuple(np.shape(eta))}.")
 
     if callable(step_size):
         return lambda step: checked(step_size(step))
@@ -392,12 +389,12 @@ class _Log:
         self.model.eval()
         for name, function in self.record.items():
             value = function(self.model)
-            self.values[name].append(np.array(value.detach().cpu() if isinstance(value, Tensor) else value))
+            self.values[name].append(_array(value))
         self.model.train()
 
     def add_loss(self, losses: Tensor, step: int) -> None:
         self.watch.look(losses, step)
-        self.losses.append(losses.masked_fill(self.watch.diverged, torch.inf).cpu().numpy())
+        self.losses.append(_array(losses.masked_fill(self.watch.diverged, torch.inf)))
 
     def history(self) -> History:
         return History(
@@ -407,6 +404,11 @@ class _Log:
             diverged=self.watch.diverged.cpu().numpy(),
             stopped=self.watch.sentence(),
         )
+
+
+def _array(value: Tensor | float) -> np.ndarray:
+    """A copy of the value that no later step changes."""
+    return np.array(value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
 
 
 def _check(
