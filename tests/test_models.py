@@ -270,13 +270,16 @@ class TestResidual:
     def test_normalization_precedes_the_skip_and_spares_the_last_layer(self):
         network = Residual([4, 6, 6, 2], "tanh", normalization="batch", dtype=torch.float64)
         first, second, last = (weight.T for weight in network.weights)
+        with torch.no_grad():
+            network.norms[0].gamma.fill_(2.0)
+            network.norms[1].beta.fill_(3.0)
 
         def normalized(h):
             return (h - h.mean(0)) / torch.sqrt(h.var(0, correction=0) + 1e-5)
 
         x = inputs(11, 4)
-        z = torch.tanh(normalized(x @ first))
-        z = torch.tanh(normalized(z @ second) + z)
+        z = torch.tanh(2 * normalized(x @ first))
+        z = torch.tanh(normalized(z @ second) + 3 + z)
         assert torch.allclose(network(x), z @ last, atol=1e-13)
 
     def test_with_zero_weights_in_the_blocks_the_outside_skip_is_the_identity(self):
