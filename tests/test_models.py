@@ -134,6 +134,19 @@ class TestFullyConnected:
         assert all((b != 0).all() for b in FullyConnected(WIDTHS, bias=gaussian(1.0)).biases)
         assert len(FullyConnected(WIDTHS).biases) == 0
 
+    def test_a_bias_of_zero_leaves_the_weights_as_they_are_drawn_without(self):
+        for plain, biased in zip(
+            FullyConnected(WIDTHS).weights, FullyConnected(WIDTHS, bias=True).weights, strict=True
+        ):
+            assert torch.equal(plain, biased)
+
+    def test_the_network_owns_its_parameters(self):
+        start = torch.ones(3, 5)
+        network = FullyConnected([5, 3], initialization=lambda shape, generator: start)
+        with torch.no_grad():
+            network.weights[0].zero_()
+        assert (start == 1).all()
+
     def test_both_precisions_start_at_the_same_point(self):
         double, single = (FullyConnected(WIDTHS, dtype=dtype) for dtype in (torch.float64, torch.float32))
         for ours, rounded in zip(double.weights, single.weights, strict=True):
@@ -145,7 +158,7 @@ class TestFullyConnected:
         assert not torch.equal(FullyConnected(WIDTHS, seed=2).weights[0], here)
 
     @given(factor=st.floats(0.01, 100), depth=st.integers(1, 6))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25, deadline=None, derandomize=True)
     def test_a_relu_network_is_positively_homogeneous(self, factor, depth):
         network = FullyConnected([5, *[6] * (depth - 1), 2], "relu", dtype=torch.float64, device="cpu")
         assert torch.allclose(network(factor * inputs()), factor * network(inputs()), rtol=1e-10)
