@@ -134,3 +134,15 @@ def test_the_starts_have_the_asked_spread_and_depend_on_their_seed_alone():
 def test_a_matrix_has_the_singular_values_that_were_asked_for():
     values = torch.tensor([3.0, 2.0, 0.5], dtype=torch.float64)
     torch.testing.assert_close(torch.linalg.svdvals(with_singular_values(values, (5, 4)).cpu())[:3], values)
+
+
+def test_an_entry_outside_the_mask_does_not_matter():
+    target, mask = normal(4, 5), (normal(4, 5, seed=1) > 0).double()
+    changed = target + 3 * (1 - mask)
+    start = Factors(normal(4, 2, seed=2), normal(2, 5, seed=3))
+    by_hand = sum(
+        ((target[i, j] - start.product[i, j]) ** 2).item() for i in range(4) for j in range(5) if mask[i, j]
+    )
+    assert factorization_loss(target, start, mask=mask).item() == pytest.approx(by_hand, rel=1e-12)
+    runs = [descend(y, start, step_size=0.01, steps=10, mask=mask).loss for y in (target, changed)]
+    torch.testing.assert_close(*runs)
