@@ -14,6 +14,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 import dlopt
+from bookkit.elements import element, prose
 
 PACKAGE = Path(dlopt.__file__).parent
 MODULES = "bookkit-modules"
@@ -59,22 +60,40 @@ class ApiDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         found = modules()
         self.env.metadata[self.env.docname][MODULES] = repr(found)
-        wings = list(dict.fromkeys(module.wing for module in found))
-        lines = ["| Module | What it is |", "|---|---|"]
-        lines += [f"| [`{m.name}`](#module-{m.name}) | {_in_table(m.summary)} |" for m in found]
-        lines.append("")
-        for wing in wings:
-            lines += [f"## {WINGS.get(wing, wing)}", ""]
-            for module in (module for module in found if module.wing == wing):
-                lines += [f"### {module.name}", "", "```{eval-rst}"]
-                lines += [f".. automodule:: {module.name}", "   :members:", "```", ""]
-        root = nodes.Element()
-        self.state.nested_parse(StringList(lines, source=self.env.docname), 0, root, match_titles=True)
-        return root.children
+        content: list[nodes.Node] = [self._table(found)]
+        for wing in dict.fromkeys(module.wing for module in found):
+            title = WINGS.get(wing, wing)
+            section = nodes.section("", nodes.title("", title), ids=[f"wing-{wing or 'ground-floor'}"])
+            section += [self._module(module) for module in found if module.wing == wing]
+            content.append(section)
+        return content
+
+    def _table(self, found: list[Module]) -> nodes.Node:
+        rows = [
+            element(
+                "tr",
+                element("td", nodes.reference("", "", nodes.literal("", m.name), internal=True, refid=_anchor(m))),
+                element("td", *self._text(m.summary)),
+            )
+            for m in found
+        ]
+        head = element("tr", element("th", "Module", scope="col"), element("th", "What it is", scope="col"))
+        return element(
+            "table", element("thead", head), element("tbody", *rows), classes=["table", "modules"], aria_label="Modules"
+        )
+
+    def _text(self, summary: str) -> list[nodes.Node]:
+        return prose(summary.replace("``", "`"))
+
+    def _module(self, module: Module) -> nodes.Node:
+        section = nodes.section("", nodes.title("", module.name), ids=[_anchor(module)])
+        lines = ["```{eval-rst}", f".. automodule:: {module.name}", "   :members:", "```"]
+        self.state.nested_parse(StringList(lines, source=self.env.docname), 0, section)
+        return section
 
 
-def _in_table(text: str) -> str:
-    return text.replace("|", "\\|").replace("``", "`")
+def _anchor(module: Module) -> str:
+    return "api-" + module.name.replace(".", "-").replace("_", "-")
 
 
 def _plain_marks(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:

@@ -77,21 +77,32 @@ def verdict_mark(verdict: str) -> nodes.Element:
     return element("span", word, classes=["verdict", f"verdict--{verdict}"], title=meaning)
 
 
-def link_to(target: str, docname: str, *children: nodes.Node | str, classes: Iterable[str] = ()) -> nodes.Node:
+def link_to(target: str, docname: str, text: str, classes: Iterable[str] = ()) -> nodes.Node:
     """A link to an explicit target anywhere in the book; a missing one is a warning, thus an error of the build."""
-    inner = nodes.inline("", "", classes=list(classes))
-    inner.extend(nodes.Text(child) if isinstance(child, str) else child for child in children)
-    return addnodes.pending_xref(
-        "", inner, refdomain="std", reftype="ref", refexplicit=True, reftarget=target, refdoc=docname, refwarn=True
+    link = addnodes.pending_xref(
+        "",
+        nodes.inline("", text),
+        refdomain="std",
+        reftype="ref",
+        refexplicit=True,
+        reftarget=target,
+        refdoc=docname,
+        refwarn=True,
     )
+    return element("span", link, classes=classes)
 
 
-def link_to_page(page: str, docname: str, *children: nodes.Node | str) -> nodes.Node:
+def link_to_page(page: str, docname: str, text: str) -> nodes.Node:
     """A link to a page by its document name from the root, e.g. ``book/ledger``."""
-    inner = nodes.inline()
-    inner.extend(nodes.Text(child) if isinstance(child, str) else child for child in children)
     return addnodes.pending_xref(
-        "", inner, refdomain="std", reftype="doc", refexplicit=True, reftarget=f"/{page}", refdoc=docname, refwarn=True
+        "",
+        nodes.inline("", text),
+        refdomain="std",
+        reftype="doc",
+        refexplicit=True,
+        reftarget=f"/{page}",
+        refdoc=docname,
+        refwarn=True,
     )
 
 

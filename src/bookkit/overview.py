@@ -62,14 +62,18 @@ class SurveyMapDirective(GeneratedDirective):
         number = element("span", where, classes=["map-where"])
         if chapter:
             title = link_to_page(f"book/{planned.stem}", self.env.docname, planned.title)
-            state = f"{decided} of {len(claims)} claims decided"
+            state = f"{decided} of {_claims(len(claims))} decided"
         else:
             title = nodes.inline("", planned.title)
-            state = f"not written yet · {len(claims)} claims"
+            state = f"not written yet · {_claims(len(claims))}" if claims else "not written yet"
         content = [number, element("span", title, classes=["map-title"]), element("span", state, classes=["map-state"])]
         if claims and chapter:
             content.append(bar(counts, planned.title))
         return element("li", *content, classes=["map-tile", "map-tile--there" if chapter else "map-tile--planned"])
+
+
+def _claims(number: int) -> str:
+    return f"{number} claim" if number == 1 else f"{number} claims"
 
 
 def setup(app: Sphinx) -> None:
