@@ -144,7 +144,19 @@ def _run(
     if process.returncode:
         raise ChapterError(output.strip() or errors.strip() or f"{chapter.name}: the run was stopped.")
     _forget_old(target.parent)
-    return Executed(chapter, key, target, json.loads(target.with_suffix(".json").read_text()))
+    return Executed(chapter, key, target, _completed(target.with_suffix(".json")))
+
+
+def _completed(file: Path) -> dict[str, Any]:
+    """The record in ``file``, to which scale, versions and hardware are added: they are the same for all."""
+    from dlopt.runtime import (
+        environment,
+        scale,
+    )  # imports torch, which a build without executions does not need
+
+    record = {**json.loads(file.read_text()), "scale": scale(), **environment()}
+    write_atomically(file, json.dumps(record, indent=1) + "\n")
+    return record
 
 
 def _forget_old(folder: Path) -> None:
@@ -207,8 +219,10 @@ def _execute(source: Path, target: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    started: list[int] = []
     client = NotebookClient(
         notebook,
+        on_cell_start=lambda cell, cell_index: started.append(cell_index),
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
@@ -219,17 +233,13 @@ def _execute(source: Path, target: Path) -> None:
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        raise ChapterError(_report(source.stem, notebook, error)) from None
+        raise ChapterError(_report(source.stem, notebook, started, error)) from None
     seconds = time.perf_counter() - start
-    from dlopt.runtime import environment, scale
-
     record = {
         "seconds": round(seconds, 2),
         "memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / _MAXRSS_PER_MB, 1),
         "cells": sum(cell.cell_type == "code" for cell in notebook.cells),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "scale": scale(),
-        **environment(),
     }
     write_atomically(target, nbformat.writes(normalized(notebook)) + "\n")
     write_atomically(target.with_suffix(".json"), json.dumps(record, indent=1) + "\n")
@@ -238,16 +248,12 @@ def _execute(source: Path, target: Path) -> None:
 _MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # the unit differs by system
 
 
-def _report(name: str, notebook: nbformat.NotebookNode, error: Exception) -> str:
+def _report(name: str, notebook: nbformat.NotebookNode, started: list[int], error: Exception) -> str:
     """Which cell of which chapter failed, and its traceback."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    reached = [number for number, cell in enumerate(code, start=1) if cell.get("execution_count")]
-    failed = [
-        number
-        for number, cell in enumerate(code, start=1)
-        if any(output.output_type == "error" for output in cell.outputs)
+    code = [
+        index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()
     ]
-    number = (failed or reached or [1])[-1]
+    number = code.index(started[-1]) + 1 if started else 1
     traceback = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     return f"{name}: code cell {number} of {len(code)} failed.\n\n{traceback}"
 

@@ -60,7 +60,7 @@ def read_mutants(path: Path = PATH) -> list[Mutant]:
         lines = [line.strip() for line in (ROOT / mutant.file).read_text().splitlines()]
         if lines.count(mutant.line.strip()) != 1:
             raise UserError(
-                f"mutants.yml, entry {number}: the line {mutant.line.strip()!r} must stand exactly once in {mutant.file}."
+                f"mutants.yml, entry {number}: {mutant.line.strip()!r} must stand exactly once in {mutant.file}."
             )
         found.append(mutant)
     return found
