@@ -72,14 +72,20 @@ class ApiDirective(SphinxDirective):
         rows = [
             element(
                 "tr",
-                element("td", nodes.reference("", "", nodes.literal("", m.name), internal=True, refid=_anchor(m))),
+                element(
+                    "td", nodes.reference("", "", nodes.literal("", m.name), internal=True, refid=_anchor(m))
+                ),
                 element("td", *self._text(m.summary)),
             )
             for m in found
         ]
         head = element("tr", element("th", "Module", scope="col"), element("th", "What it is", scope="col"))
         return element(
-            "table", element("thead", head), element("tbody", *rows), classes=["table", "modules"], aria_label="Modules"
+            "table",
+            element("thead", head),
+            element("tbody", *rows),
+            classes=["table", "modules"],
+            aria_label="Modules",
         )
 
     def _text(self, summary: str) -> list[nodes.Node]:

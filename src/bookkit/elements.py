@@ -14,7 +14,10 @@ VERDICTS = {
     "reproduced": ("reproduced", "a cell checks it, and it holds"),
     "partly": ("partly reproduced", "it holds in part, or under a condition that the survey does not state"),
     "not-reproduced": ("not reproduced", "our check of it did not show it"),
-    "fails-as-stated": ("fails as stated", "as printed it is wrong; a cell shows that, and shows the correction"),
+    "fails-as-stated": (
+        "fails as stated",
+        "as printed it is wrong; a cell shows that, and shows the correction",
+    ),
     "illustrated": ("illustrated", "no computation can decide it; the nearest experiment is shown"),
     "quoted": ("quoted", "a number that we cannot check, given with its provenance"),
     "planned": ("planned", "no cell of this book decides it yet"),
@@ -30,7 +33,22 @@ class HtmlText(nodes.General, nodes.TextElement):
     """One HTML element that holds text and links; other output formats show only what is in it."""
 
 
-_TEXT = ("p", "span", "strong", "td", "th", "dt", "dd", "li", "label", "option", "button", "h2", "h3", "output")
+_TEXT = (
+    "p",
+    "span",
+    "strong",
+    "td",
+    "th",
+    "dt",
+    "dd",
+    "li",
+    "label",
+    "option",
+    "button",
+    "h2",
+    "h3",
+    "output",
+)
 
 
 def element(

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -15,8 +17,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from bookkit.elements import VERDICTS, element, link_to, link_to_page, prose, verdict_mark
-from bookkit.publication import Publication
-from bookkit.render import measured_list
+from bookkit.publication import Publication, mark_generated
+from bookkit.render import claim_box, measured_list
 from bookkit.survey import PARTS, SECTIONS, Section, place, section_of
 from dlopt.claims import Claim
 
@@ -67,15 +69,11 @@ def legend(counts: Counter[str]) -> nodes.Element:
 
 
 class GeneratedDirective(SphinxDirective):
-    """A directive whose content comes from the publication; its page is read again when that changes."""
+    """A directive whose content comes from the publication."""
 
     @property
     def publication(self) -> Publication:
-        from bookkit.site import GENERATED
-
-        publication: Publication = self.env.app.bookkit
-        self.env.metadata[self.env.docname][GENERATED] = publication.digest
-        return publication
+        return mark_generated(self.env)
 
 
 class LedgerDirective(GeneratedDirective):
@@ -93,17 +91,27 @@ class LedgerDirective(GeneratedDirective):
             _filter(sections, counts),
         ]
         content += [self._section(publication, section, group) for section, group in sections]
-        content.append(element("p", "No claim fits all of these filters.", classes=["ledger-none"], hidden="hidden"))
+        content.append(
+            element("p", "No claim fits all of these filters.", classes=["ledger-none"], hidden="hidden")
+        )
         return content
 
     def _section(self, publication: Publication, section: Section, claims: list[Claim]) -> nodes.Node:
         anchor = "section-" + section.number.replace(".", "-").lower()
         title = f"{section.label} {section.title}"
-        node = nodes.section("", nodes.title(title, title), ids=[anchor], names=[anchor], classes=["ledger-section"])
+        node = nodes.section(
+            "", nodes.title(title, title), ids=[anchor], names=[anchor], classes=["ledger-section"]
+        )
         self.state.document.note_explicit_target(node, node)
         counts = count_verdicts(publication, claims)
         node += bar(counts, title)
-        head = element("tr", *(element("th", text, scope="col") for text in ("Claim", "What the survey states", "What came out")))
+        head = element(
+            "tr",
+            *(
+                element("th", text, scope="col")
+                for text in ("Claim", "What the survey states", "What came out")
+            ),
+        )
         body = [self._row(publication, section, claim) for claim in claims]
         table = element(
             "table", element("thead", head), element("tbody", *body), classes=["ledger"], aria_label=title
@@ -119,7 +127,7 @@ class LedgerDirective(GeneratedDirective):
         row = element(
             "tr",
             element("td", permalink, element("span", _where(claim), classes=["claim-where"])),
-            element("td", *self._statement(claim)),
+            element("td", *self._statement(publication, claim)),
             element("td", *self._outcome(publication, claim, verdict)),
             ids=[anchor],
             data_verdict=verdict,
@@ -130,13 +138,23 @@ class LedgerDirective(GeneratedDirective):
         self.state.document.note_explicit_target(row, row)
         return row
 
-    def _statement(self, claim: Claim) -> list[nodes.Node]:
+    def _statement(self, publication: Publication, claim: Claim) -> list[nodes.Node]:
         found: list[nodes.Node] = [element("p", *prose(claim.statement))]
         if claim.note.strip():
-            found.append(element("p", *prose(claim.note), classes=["claim-note"]))
+            found.append(element("p", *self._note(publication, claim.note), classes=["claim-note"]))
         if claim.source != "survey":
             cited, messages = self.state.inline_text(f"{{cite:t}}`{claim.source}`", self.lineno)
             found += [element("p", *cited, classes=["claim-source"]), *messages]
+        return found
+
+    def _note(self, publication: Publication, note: str) -> list[nodes.Node]:
+        """The note, with numbers of errata that have an entry as links to it."""
+        found: list[nodes.Node] = []
+        for piece in re.split(r"\b([EJ]\d+)\b", note):
+            if piece in publication.errata:
+                found.append(link_to(f"erratum-{piece.lower()}", self.env.docname, f"Erratum {piece}"))
+            else:
+                found += prose(piece)
         return found
 
     def _outcome(self, publication: Publication, claim: Claim, verdict: str) -> list[nodes.Node]:
@@ -150,7 +168,9 @@ class LedgerDirective(GeneratedDirective):
         found = [
             verdict_mark(verdict),
             element(
-                "p", link_to(f"claim-{claim.id}", here, f"see it in {chapter.title}"), classes=["claim-chapter"]
+                "p",
+                link_to(f"claim-{claim.id}", here, f"see it in {chapter.title}"),
+                classes=["claim-chapter"],
             ),
         ]
         if check.measured:
@@ -177,11 +197,18 @@ def _where(claim: Claim) -> str:
 
 def _filter(sections: list[tuple[Section, list[Claim]]], counts: Counter[str]) -> nodes.Element:
     """The controls that ledger.js listens to; without scripts they stay hidden and the whole ledger shows."""
-    verdicts = [(verdict, f"{VERDICTS[verdict][0]} ({counts[verdict]})") for verdict in VERDICTS if counts[verdict]]
-    places = [(section.number, f"{section.label} {section.title} ({len(group)})") for section, group in sections]
+    verdicts = [
+        (verdict, f"{VERDICTS[verdict][0]} ({counts[verdict]})") for verdict in VERDICTS if counts[verdict]
+    ]
+    places = [
+        (section.number, f"{section.label} {section.title} ({len(group)})") for section, group in sections
+    ]
     return element(
         "form",
-        _field("Search", element("input", type="search", name="text", placeholder="words, id, author", autocomplete="off")),
+        _field(
+            "Search",
+            element("input", type="search", name="text", placeholder="words, id, author", autocomplete="off"),
+        ),
         _field("Verdict", _choices("verdict", verdicts)),
         _field("Section", _choices("section", places)),
         _field("Tier", _choices("tier", [(str(tier), str(tier)) for tier in TIERS])),
@@ -203,25 +230,42 @@ def _choices(name: str, options: list[tuple[str, str]]) -> nodes.Element:
     return element("select", *entries, name=name)
 
 
+def _undecided(name: str, where: str) -> None:
+    """Warn, and so fail the build: a page speaks of a claim that no cell decides."""
+    logger.warning("no cell decides the claim %s", name, location=where, type="bookkit", subtype="claim")
+
+
+class ClaimBoxDirective(GeneratedDirective):
+    """``{claim-box} ID``: a second copy of a claim's box, on another page than its cell."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name, here = self.arguments[0], self.env.docname
+        if name not in self.publication.decided:
+            _undecided(name, self.get_location())
+            return []
+        _, check = self.publication.decided[name]
+        link = link_to(f"claim-{name}", here, name, classes=["claim-id"])
+        return [claim_box(asdict(check), link, here)]
+
+
 class ClaimRole(SphinxRole):
     """``{claim}`ID```: a link to the cell that decides the claim, with its verdict."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        from bookkit.site import GENERATED
-
-        publication: Publication = self.env.app.bookkit
-        self.env.metadata[self.env.docname][GENERATED] = publication.digest
+        publication = mark_generated(self.env)
         name = self.text.strip()
         if name in publication.decided:
-            verdict = publication.decided[name][1].verdict
-            link = link_to(f"claim-{name}", self.env.docname, name, classes=["claim-id"])
+            verdict, target = publication.decided[name][1].verdict, f"claim-{name}"
         else:
-            verdict = "planned"
-            link = link_to(f"row-{name}", self.env.docname, name, classes=["claim-id"])
-            logger.warning("no cell decides the claim %s yet", name, location=self.get_location(), type="bookkit", subtype="claim")
+            verdict, target = "planned", f"row-{name}"
+            _undecided(name, self.get_location())
+        link = link_to(target, self.env.docname, name, classes=["claim-id"])
         return [element("span", verdict_mark(verdict), " ", link, classes=["claim-link"])], []
 
 
 def setup(app: Sphinx) -> None:
     app.add_directive("ledger", LedgerDirective)
+    app.add_directive("claim-box", ClaimBoxDirective)
     app.add_role("claim", ClaimRole())

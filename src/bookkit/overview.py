@@ -26,7 +26,11 @@ class LedgerSummaryDirective(GeneratedDirective):
                 element(
                     "tr",
                     element(
-                        "th", link_to(anchor, self.env.docname, section.label), " ", section.title, scope="row"
+                        "th",
+                        link_to(anchor, self.env.docname, section.label),
+                        " ",
+                        section.title,
+                        scope="row",
                     ),
                     element("td", bar(counts, label)),
                     element("td", f"{decided} of {len(claims)}"),
@@ -34,7 +38,10 @@ class LedgerSummaryDirective(GeneratedDirective):
             )
         head = element(
             "tr",
-            *(element("th", text, scope="col") for text in ("Section of the survey", "Claims by verdict", "Decided")),
+            *(
+                element("th", text, scope="col")
+                for text in ("Section of the survey", "Claims by verdict", "Decided")
+            ),
         )
         table = element("table", element("thead", head), element("tbody", *rows), classes=["ledger-summary"])
         total = count_verdicts(publication, publication.claims)
@@ -66,10 +73,16 @@ class SurveyMapDirective(GeneratedDirective):
         else:
             title = nodes.inline("", planned.title)
             state = f"not written yet · {_claims(len(claims))}" if claims else "not written yet"
-        content = [number, element("span", title, classes=["map-title"]), element("span", state, classes=["map-state"])]
+        content = [
+            number,
+            element("span", title, classes=["map-title"]),
+            element("span", state, classes=["map-state"]),
+        ]
         if claims and chapter:
             content.append(bar(counts, planned.title))
-        return element("li", *content, classes=["map-tile", "map-tile--there" if chapter else "map-tile--planned"])
+        return element(
+            "li", *content, classes=["map-tile", "map-tile--there" if chapter else "map-tile--planned"]
+        )
 
 
 def _claims(number: int) -> str:

@@ -9,11 +9,15 @@ from functools import cached_property
 from pathlib import Path
 
 import nbformat
+from sphinx.environment import BuildEnvironment
 
 from bookkit.chapters import Chapter
 from bookkit.execute import Executed
 from bookkit.ledger import Check, checks
 from dlopt.claims import Claim
+
+OUTPUTS, GENERATED = "bookkit-outputs", "bookkit-generated"
+"""Under these names a page's metadata holds the digest of what it was made from."""
 
 
 @dataclass
@@ -24,6 +28,8 @@ class Publication:
     runs: dict[str, Executed] = field(default_factory=dict)
     """By the chapter's name.  Where a build was asked for one chapter only, others may be missing."""
     claims: list[Claim] = field(default_factory=list)
+    errata: frozenset[str] = frozenset()
+    """Numbers of the errata that have an entry, e.g. ``E4``."""
 
     def notebook(self, chapter: Chapter) -> Path:
         """Where the chapter's outputs are: in its run, else in the file itself."""
@@ -51,10 +57,16 @@ class Publication:
     @cached_property
     def digest(self) -> str:
         """Changes with anything that a generated page may show."""
-        parts: list[object] = [self.claims]
+        parts: list[object] = [self.claims, sorted(self.errata)]
         for chapter in self.chapters:
             run = self.runs.get(chapter.name)
-            parts += [chapter.name, chapter.title, chapter.metadata, self.outputs_digest(chapter), run and run.record]
+            parts += [
+                chapter.name,
+                chapter.title,
+                chapter.metadata,
+                self.outputs_digest(chapter),
+                run and run.record,
+            ]
         return _digest(map(repr, parts))
 
     def outputs_digest(self, chapter: Chapter) -> str:
@@ -80,3 +92,10 @@ class Publication:
 
 def _digest(parts: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+
+
+def mark_generated(env: BuildEnvironment) -> Publication:
+    """The publication; notes that the page being read shows it, so that it is read again when it changes."""
+    publication: Publication = env.app.bookkit
+    env.metadata[env.docname][GENERATED] = publication.digest
+    return publication

@@ -19,37 +19,33 @@ class ClaimRenderer:
     mime_priority_overrides: ClassVar[list] = []
 
     @staticmethod
-    def handle_mime(
-        renderer: NbElementRenderer, data: MimeData, inline: bool
-    ) -> list[nodes.Element] | None:
+    def handle_mime(renderer: NbElementRenderer, data: MimeData, inline: bool) -> list[nodes.Element] | None:
         record = data.output_metadata.get("dlopt")
         if inline or data.mime_type != "text/plain" or not record:
             return None
         document = renderer.renderer.document
         environment = renderer.renderer.sphinx_env
-        box = claim_box(record, environment.docname if environment else "")
+        anchor = f"claim-{record['id']}"
+        permalink = nodes.reference("", record["id"], internal=True, refid=anchor, classes=["claim-id"])
+        permalink["reftitle"] = "Permanent link to this claim"
+        box = claim_box(record, permalink, environment.docname if environment else "")
+        box["ids"], box["names"] = [anchor], [anchor]
         document.note_explicit_target(box, box)
         return [box]
 
 
-def claim_box(record: dict[str, Any], docname: str) -> nodes.Element:
-    """The box of one claim on the page ``docname``, with the anchor ``claim-ID``."""
+def claim_box(record: dict[str, Any], link: nodes.Node, docname: str) -> nodes.Element:
+    """The box of one claim for the page ``docname``; ``link`` shows the claim's id and leads to its cell."""
     name, verdict = record["id"], record["verdict"]
-    anchor = f"claim-{name}"
-    permalink = nodes.reference("", name, internal=True, refid=anchor, classes=["claim-id"])
-    permalink["reftitle"] = "Permanent link to this claim"
-    head = [verdict_mark(verdict), permalink]
-    head.append(link_to(f"row-{name}", docname, "in the ledger", classes=["claim-row"]))
+    to_row = link_to(f"row-{name}", docname, "in the ledger", classes=["claim-row"])
     box = element(
         "div",
-        element("p", *head, classes=["claim-head"]),
+        element("p", verdict_mark(verdict), link, to_row, classes=["claim-head"]),
         element("p", *prose(record["relation"]), classes=["claim-relation"]),
-        ids=[anchor],
         classes=["claim", f"claim--{verdict}"],
         role="group",
         aria_label=f"Claim {name}",
     )
-    box["names"] = [anchor]
     if record.get("as_stated") is False:
         box += _fact("As the survey states it", [nodes.Text("fails")], "claim-as-stated")
     for wrong in record.get("control") or {}:
@@ -60,7 +56,9 @@ def claim_box(record: dict[str, Any], docname: str) -> nodes.Element:
 
 
 def _fact(label: str, content: list[nodes.Node], kind: str) -> nodes.Element:
-    return element("p", element("span", label, classes=["claim-label"]), " ", *content, classes=["claim-fact", kind])
+    return element(
+        "p", element("span", label, classes=["claim-label"]), " ", *content, classes=["claim-fact", kind]
+    )
 
 
 def measured_list(measured: dict[str, float | int | str]) -> nodes.Element:

@@ -72,7 +72,10 @@ def provider_of(url: str) -> str:
 
 
 def _branch(root: Path, environment: Mapping[str, str]) -> str:
-    if environment.get("GITHUB_REF_TYPE") == "branch" and environment.get("GITHUB_EVENT_NAME") != "pull_request":
+    if (
+        environment.get("GITHUB_REF_TYPE") == "branch"
+        and environment.get("GITHUB_EVENT_NAME") != "pull_request"
+    ):
         return environment.get("GITHUB_REF_NAME") or "main"
     return _git(root, "symbolic-ref", "--short", "--quiet", "HEAD") or "main"
 

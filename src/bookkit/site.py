@@ -7,7 +7,10 @@ the repository follow the fork's own address.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -20,13 +23,10 @@ from bookkit.chapters import ROOT, Chapter, all_chapters
 from bookkit.errors import UserError
 from bookkit.execute import ChapterError, ensure
 from bookkit.ledger import rows
-from bookkit.publication import Publication
+from bookkit.publication import GENERATED, OUTPUTS, Publication
 from bookkit.repository import find_repository
 
 logger = logging.getLogger(__name__)
-
-OUTPUTS, GENERATED = "bookkit-outputs", "bookkit-generated"
-"""Under these names a page's metadata holds the digest of what it was made from."""
 
 
 class BuildError(SphinxError):
@@ -52,7 +52,12 @@ def link_repository(app: Sphinx, config: Config) -> None:
             use_issues_button=repository.provider in ("github", "gitlab"),
         )
     else:
-        link = {"name": "Repository", "url": repository.url, "icon": "fa-solid fa-code-branch", "type": "fontawesome"}
+        link = {
+            "name": "Repository",
+            "url": repository.url,
+            "icon": "fa-solid fa-code-branch",
+            "type": "fontawesome",
+        }
         options["icon_links"] = [*(options.get("icon_links") or []), link]
     if repository.launchable:
         options["launch_buttons"] = {
@@ -67,26 +72,47 @@ def gather(app: Sphinx) -> None:
     try:
         chapters = all_chapters()
         runs = ensure(chapters, only=os.environ.get("BOOKKIT_ONLY") or None, progress=logger.info)
-        publication = Publication(chapters, runs, rows())
+        publication = Publication(chapters, runs, rows(), _errata())
         _ = publication.decided
     except (UserError, ChapterError) as error:
         raise BuildError(str(error)) from None
     app.bookkit = publication
 
 
+def _errata() -> frozenset[str]:
+    page = ROOT / "book" / "errata.md"
+    targets = (
+        re.findall(r"^\(erratum-([ej]\d+)\)=$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        if page.exists()
+        else []
+    )
+    return frozenset(target.upper() for target in targets)
+
+
 def changed_pages(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
-) -> list[str]:
+) -> set[str]:
     """Pages to read again although their own file is as it was: what they show has changed."""
     publication: Publication = app.bookkit
     outputs = {_docname(chapter): publication.outputs_digest(chapter) for chapter in publication.chapters}
-    stale = []
-    for docname, metadata in env.metadata.items():
-        if OUTPUTS in metadata and metadata[OUTPUTS] != outputs.get(docname):
-            stale.append(docname)
-        elif GENERATED in metadata and metadata[GENERATED] != publication.digest:
-            stale.append(docname)
-    return stale
+    stale = {
+        name
+        for name, made in env.metadata.items()
+        if made.get(GENERATED, publication.digest) != publication.digest
+    }
+    stale |= {
+        name for name, made in env.metadata.items() if OUTPUTS in made and made[OUTPUTS] != outputs.get(name)
+    }
+    bibliography = hashlib.sha256(b"".join(path.read_bytes() for path in _bibliography(app))).hexdigest()
+    if getattr(env, "bookkit_bibliography", bibliography) != bibliography:
+        stale |= {citation.docname for citation in env.get_domain("cite").citation_refs}
+    env.bookkit_bibliography = bibliography
+    return stale & env.all_docs.keys()
+
+
+def _bibliography(app: Sphinx) -> list[Path]:
+    files = (Path(app.confdir, name) for name in app.config.bibtex_bibfiles)
+    return [file for file in files if file.exists()]
 
 
 def insert_outputs(app: Sphinx, docname: str, source: list[str]) -> None:

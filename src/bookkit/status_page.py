@@ -18,7 +18,11 @@ class StatusDirective(GeneratedDirective):
 
     def run(self) -> list[nodes.Node]:
         publication = self.publication
-        runs = [publication.runs[chapter.name] for chapter in publication.chapters if chapter.name in publication.runs]
+        runs = [
+            publication.runs[chapter.name]
+            for chapter in publication.chapters
+            if chapter.name in publication.runs
+        ]
         if not runs:
             return [nodes.paragraph("", "No chapter was executed for this build.")]
         return [
@@ -35,7 +39,11 @@ class StatusDirective(GeneratedDirective):
             record = run.record
             decided = sum(chapter.name == run.chapter.name for chapter, _ in publication.decided.values())
             cells = [
-                element("th", link_to_page(f"book/{run.chapter.name}", self.env.docname, run.chapter.title), scope="row"),
+                element(
+                    "th",
+                    link_to_page(f"book/{run.chapter.name}", self.env.docname, run.chapter.title),
+                    scope="row",
+                ),
                 element("td", f"{record['seconds']:.1f}"),
                 element("td", f"{record['memory_mb']:.0f} MB"),
                 element("td", str(record["cells"])),
