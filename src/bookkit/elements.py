@@ -160,9 +160,9 @@ def value(measured: float | int | str) -> list[nodes.Node]:
         return [nodes.Text(_WORDS[str(measured)])]
     if measured == 0:
         return [nodes.Text("0")]
-    if 1e-3 <= abs(measured) < 1e4:
+    if 1e-3 <= abs(measured) < 1e3:
         return [nodes.Text(_signed(f"{measured:.4g}"))]
-    if 1e4 <= abs(measured) < 1e6:
+    if 1e3 <= abs(measured) < 1e6:
         return [nodes.Text(_grouped(round(measured)))]
     mantissa, exponent = f"{measured:.2e}".split("e")
     power = nodes.superscript("", _signed(str(int(exponent))))

@@ -19,12 +19,11 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from bookkit.elements import VERDICTS, element, link_to, link_to_page, prose, verdict_mark
 from bookkit.publication import Publication, mark_generated
 from bookkit.render import claim_box, measured_list
-from bookkit.survey import PARTS, SECTIONS, Section, place, section_of
+from bookkit.survey import SECTIONS, TITLES, Section, place, section_of
 from dlopt.claims import Claim
 
 logger = logging.getLogger(__name__)
 
-TITLES = {chapter.stem: chapter.title for part in PARTS for chapter in part.chapters}
 TIERS = {
     1: "core: a numbered equation or figure, or a statement that the survey argues for",
     2: "in passing: a paper or method to which the survey gives about a sentence",
@@ -169,7 +168,7 @@ class LedgerDirective(GeneratedDirective):
             verdict_mark(verdict),
             element(
                 "p",
-                link_to(f"claim-{claim.id}", here, f"see it in {chapter.title}"),
+                link_to(f"claim-{claim.id}", here, f"see it in {TITLES.get(chapter.name, chapter.title)}"),
                 classes=["claim-chapter"],
             ),
         ]

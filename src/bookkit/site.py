@@ -18,7 +18,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 from sphinx.util import logging
 
-from bookkit import api_page, bibliography, elements, ledger_page, overview, status_page
+from bookkit import api_page, bibliography, elements, equations, ledger_page, overview, status_page
 from bookkit.chapters import ROOT, Chapter, all_chapters
 from bookkit.errors import UserError
 from bookkit.execute import ChapterError, ensure
@@ -128,12 +128,23 @@ def _docname(chapter: Chapter) -> str:
     return chapter.path.relative_to(ROOT).with_suffix("").as_posix()
 
 
+def _version() -> int:
+    """A number that changes with this package: pages made by another state of it are all read again."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return int(hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12], 16)
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     """Called by Sphinx."""
     app.connect("config-inited", link_repository)
     app.connect("builder-inited", gather)
     app.connect("env-get-outdated", changed_pages)
     app.connect("source-read", insert_outputs)
-    for part in (elements, bibliography, ledger_page, overview, status_page, api_page):
+    for part in (elements, bibliography, equations, ledger_page, overview, status_page, api_page):
         part.setup(app)
-    return {"version": "1", "env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {
+        "version": "1",
+        "env_version": _version(),
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

@@ -11,6 +11,7 @@ from bookkit.elements import element, link_to_page
 from bookkit.execute import MEMORY_BUDGET_MB, SECONDS_BUDGET, Executed, over_budget
 from bookkit.ledger_page import GeneratedDirective
 from bookkit.publication import Publication
+from bookkit.survey import TITLES
 
 
 class StatusDirective(GeneratedDirective):
@@ -33,7 +34,7 @@ class StatusDirective(GeneratedDirective):
         ]
 
     def _runs(self, publication: Publication, runs: list[Executed]) -> nodes.Node:
-        names = ("Chapter", "Seconds", "Peak memory", "Code cells", "Claims", "Finished", "Budget")
+        names = ("Chapter", "Time", "Memory", "Cells", "Claims", "Finished (UTC)", "Budget")
         rows = []
         for run in runs:
             record = run.record
@@ -41,20 +42,28 @@ class StatusDirective(GeneratedDirective):
             cells = [
                 element(
                     "th",
-                    link_to_page(f"book/{run.chapter.name}", self.env.docname, run.chapter.title),
+                    link_to_page(
+                        f"book/{run.chapter.name}",
+                        self.env.docname,
+                        TITLES.get(run.chapter.name, run.chapter.title),
+                    ),
                     scope="row",
                 ),
-                element("td", f"{record['seconds']:.1f}"),
+                element("td", f"{record['seconds']:.1f} s"),
                 element("td", f"{record['memory_mb']:.0f} MB"),
                 element("td", str(record["cells"])),
                 element("td", str(decided)),
-                element("td", f"{datetime.fromisoformat(record['finished']):%Y-%m-%d %H:%M} UTC"),
+                element("td", f"{datetime.fromisoformat(record['finished']):%Y-%m-%d %H:%M}"),
                 element("td", *_budget(run)),
             ]
             rows.append(element("tr", *cells))
         head = element("tr", *(element("th", name, scope="col") for name in names))
         table = element("table", element("thead", head), element("tbody", *rows), classes=["table", "status"])
         return element("div", table, classes=["table-frame"], tabindex="0", role="region", aria_label="Runs")
+
+
+def _title(run: Executed) -> str:
+    return TITLES.get(run.chapter.name, run.chapter.title)
 
 
 def _budget(run: Executed) -> list[nodes.Node | str]:

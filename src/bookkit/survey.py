@@ -131,6 +131,9 @@ PARTS = (
     ),
 )
 
+TITLES = {chapter.stem: chapter.title for part in PARTS for chapter in part.chapters}
+"""Short titles of all chapters, by stem."""
+
 
 def place(number: str) -> str:
     """How to name the section ``number`` in a line of text: §4.2, Appendix A, Journal."""
