@@ -15,7 +15,7 @@ from myst_nb.core import render as myst_nb_render
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
-from bookkit import api_page, elements, equations, ledger_page, overview, site, status_page
+from bookkit import api_page, elements, ledger_page, numbering, overview, site, status_page
 from bookkit.chapters import Chapter
 from bookkit.elements import prose, value
 from bookkit.execute import Executed
@@ -112,13 +112,13 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Buil
             app = Sphinx(
                 source, None, tmp_path / "html", tmp_path / "doctrees", "html",
                 confoverrides={
-                    "extensions": ["myst_nb"], "root_doc": "book/ledger", "html_theme": "basic",
+                    "extensions": ["myst_nb"], "root_doc": "book/ledger", "html_theme": "basic", "numfig": True,
                     "nb_execution_mode": "off", "myst_enable_extensions": ["dollarmath"],
                     "nitpicky": True,
                 },
                 status=None, warning=warnings,
             )  # fmt: skip
-            for part in (elements, equations, ledger_page, overview, status_page):
+            for part in (elements, numbering, ledger_page, overview, status_page):
                 part.setup(app)
             app.bookkit = made
             app.build()
@@ -242,6 +242,16 @@ def test_a_tagged_equation_of_several_lines_keeps_its_tag_outside_of_split(
     assert r"\begin{split}" not in built["page"]
     assert r"\tag{8}\]" in built["page"].replace(" ", "").replace("\n", "")
     assert not built.warnings
+
+
+def test_every_page_counts_its_figures_from_one(tmp_path: Path, build: Callable[..., Built]) -> None:
+    picture = "```{figure} https://example.org/p.png\n:name: fig-%s\nCaption.\n```\n"
+    pages = {name: f"# T\n\n{picture % name}\nSee {{numref}}`fig-{name}`.\n" for name in ("first", "second")}
+    contents = "# Ledger\n\n```{toctree}\nfirst\nsecond\n```\n\n```{ledger}\n```\n"
+    built = build(publication(tmp_path, claims=[]), ledger=contents, **pages)
+    for name in pages:
+        assert "Fig. 1" in text_of(built[name])
+        assert "See Fig. 1" in text_of(built[name])
 
 
 @pytest.mark.parametrize(

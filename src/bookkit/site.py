@@ -18,7 +18,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import SphinxError
 from sphinx.util import logging
 
-from bookkit import api_page, bibliography, elements, equations, ledger_page, overview, status_page
+from bookkit import api_page, bibliography, elements, ledger_page, numbering, overview, status_page
 from bookkit.chapters import ROOT, Chapter, all_chapters
 from bookkit.errors import UserError
 from bookkit.execute import ChapterError, ensure
@@ -140,7 +140,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("builder-inited", gather)
     app.connect("env-get-outdated", changed_pages)
     app.connect("source-read", insert_outputs)
-    for part in (elements, bibliography, equations, ledger_page, overview, status_page, api_page):
+    for part in (elements, bibliography, numbering, ledger_page, overview, status_page, api_page):
         part.setup(app)
     return {
         "version": "1",
