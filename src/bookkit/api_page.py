@@ -89,7 +89,7 @@ class ApiDirective(SphinxDirective):
         )
 
     def _text(self, summary: str) -> list[nodes.Node]:
-        return prose(summary.replace("``", "`"))
+        return prose(re.sub(r":[\w:]+:(?=`)", "", summary).replace("``", "`"))
 
     def _module(self, module: Module) -> nodes.Node:
         section = nodes.section("", nodes.title("", module.name), ids=[_anchor(module)])
