@@ -1,0 +1,389 @@
+"""Fully connected and residual networks, equations (1), (2), (8) and (19) of the survey.
+
+Rows are samples: a batch of n inputs is a tensor (n, d_0), where the survey's X has samples as columns, so
+its h = W z is ``z @ W.T`` here.
+
+A network may hold many independent *members* of one architecture.  Its weights then carry a leading axis,
+(members, d_l, d_{l-1}), and one batched product advances all of them: for narrow layers that is several times
+faster than a loop over networks, for wide ones (256 and more on a CPU) it gains nothing.  Member m of a
+network with seed s starts where the single network with seed s + m does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlopt import runtime
+
+__all__ = [
+    "ACTIVATIONS", "KAIMING", "Activation", "BatchNormalization", "FullyConnected", "Initialization",
+    "Passes", "Residual", "gaussian", "scaled_gaussian",
+]  # fmt: skip
+
+Initialization = Callable[[tuple[int, ...], torch.Generator], Tensor]
+"""Draws a tensor of the given shape; fan_in is the shape's last entry."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A scalar function φ, applied entry by entry, and its derivative φ'.
+
+    At a kink the derivative is the one that PyTorch's differentiation uses (ReLU: φ'(0) = 0).
+    """
+
+    name: str
+    function: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor], Tensor]
+
+    def __call__(self, h: Tensor) -> Tensor:
+        return self.function(h)
+
+
+def _normal_density(h: Tensor) -> Tensor:
+    return torch.exp(-(h**2) / 2) / math.sqrt(2 * math.pi)
+
+
+ACTIVATIONS = {
+    activation.name: activation
+    for activation in (
+        Activation("linear", lambda h: h, torch.ones_like),
+        Activation("relu", torch.relu, lambda h: (h > 0).to(h.dtype)),
+        Activation(
+            "leaky_relu",
+            lambda h: functional.leaky_relu(h, 0.01),
+            lambda h: torch.where(h > 0, 1.0, 0.01).to(h),
+        ),
+        Activation("elu", functional.elu, lambda h: torch.exp(h.clamp(max=0))),
+        Activation("tanh", torch.tanh, lambda h: 1 - torch.tanh(h) ** 2),
+        Activation("hard_tanh", functional.hardtanh, lambda h: (h.abs() < 1).to(h.dtype)),
+        Activation("logistic", torch.sigmoid, lambda h: torch.sigmoid(h) * torch.sigmoid(-h)),
+        Activation("softplus", lambda h: -functional.logsigmoid(-h), torch.sigmoid),
+        Activation("erf", torch.erf, lambda h: 2 / math.sqrt(math.pi) * torch.exp(-(h**2))),
+        Activation("gelu", functional.gelu, lambda h: torch.special.ndtr(h) + h * _normal_density(h)),
+        Activation("swish", functional.silu, lambda h: torch.sigmoid(h) * (1 + h * torch.sigmoid(-h))),
+        Activation("sine", torch.sin, torch.cos),
+        Activation("quadratic", torch.square, lambda h: 2 * h),
+    )
+}
+"""The activations of the survey and of the papers that it cites, by name."""
+
+
+def gaussian(std: float) -> Initialization:
+    """Entries N(0, std²), whatever the shape."""
+
+    def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return std * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    return draw
+
+
+def scaled_gaussian(gain: float) -> Initialization:
+    """Entries N(0, gain²/fan_in), where fan_in is the last entry of the shape.
+
+    gain = 1 is LeCun's initialization, (15); gain = √2 is Kaiming's for ReLU, (17).
+    """
+
+    def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        return gaussian(gain / math.sqrt(shape[-1]))(shape, generator)
+
+    return draw
+
+
+KAIMING = scaled_gaussian(math.sqrt(2))
+"""Variance 2/fan_in, made for ReLU: the default of the networks below."""
+
+
+class Passes(NamedTuple):
+    """Everything that a forward pass computes, in the notation of (8)."""
+
+    preactivations: list[Tensor]
+    """h^1, …, h^L: ``preactivations[l - 1]`` is h^l, (n, d_l) or (members, n, d_l)."""
+    postactivations: list[Tensor]
+    """z^0, …, z^{L-1}: ``postactivations[l]`` is z^l, (n, d_l) or (members, n, d_l)."""
+
+
+class FullyConnected(nn.Module):
+    """f_θ(x) = W^L φ(W^{L-1} … φ(W² φ(W¹ x))), equation (1).
+
+    The recursion is (8): z⁰ = x, h^l = W^l z^{l-1} (+ b^l), z^l = φ(h^l), and the output is h^L: no
+    activation follows the last layer, although (2) as it is printed has one there.
+
+    Weights are drawn layer by layer on the CPU in double precision and then converted, so the same seed gives
+    the same network on every device and in every precision.
+
+    Args:
+        widths: d_0, d_1, …, d_L.
+        activation: a name in :data:`ACTIVATIONS`, or an :class:`Activation`.
+        initialization: draws each W^l from its shape (d_l, d_{l-1}).  The default is Kaiming's.
+        bias: False for none, True for biases that start at zero, or what draws each b^l from (d_l,).
+        members: None for one network, or the number of independent networks.
+        seed: member m is drawn with seed + m, whatever the number of members.
+        dtype: of the parameters; None for PyTorch's default.
+        device: None for :func:`dlopt.runtime.device`.
+
+    Attributes:
+        weights: W^1, …, W^L, each (d_l, d_{l-1}) or (members, d_l, d_{l-1}).
+        biases: b^1, …, b^L, each (d_l,) or (members, d_l), or empty.
+
+    Raises:
+        ValueError: widths, members or the activation's name make no network.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: str | Activation = "relu",
+        *,
+        initialization: Initialization = KAIMING,
+        bias: bool | Initialization = False,
+        members: int | None = None,
+        seed: int = 0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        if len(widths) < 2 or any(width < 1 for width in widths):
+            raise ValueError(f"widths must be two or more positive numbers d_0, …, d_L, not {list(widths)}.")
+        if members is not None and members < 1:
+            raise ValueError(f"members must be None or a positive number, not {members}.")
+        self.widths = tuple(widths)
+        self.activation = _activation(activation)
+        self.members = members
+        draw_bias = bias if callable(bias) else gaussian(0.0)
+
+        draws = []
+        for member in range(members or 1):
+            generator = runtime.generator(seed + member)
+            draws.append([])
+            for fan_in, fan_out in itertools.pairwise(widths):
+                draws[-1].append(initialization((fan_out, fan_in), generator))
+                if bias:
+                    draws[-1].append(draw_bias((fan_out,), generator))
+        device = runtime.device() if device is None else device
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        parameters = [
+            nn.Parameter((torch.stack(drawn) if members else drawn[0]).to(device, dtype))
+            for drawn in zip(*draws, strict=True)
+        ]
+        self.weights = nn.ParameterList(parameters[::2] if bias else parameters)
+        self.biases = nn.ParameterList(parameters[1::2] if bias else [])
+
+    @property
+    def depth(self) -> int:
+        """L, the number of weight layers."""
+        return len(self.weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """f_θ(x): (n, d_L), or (members, n, d_L).
+
+        Args:
+            x: inputs (n, d_0), shared by all members, or (members, n, d_0).
+
+        Raises:
+            ValueError: the inputs do not fit the first layer.
+        """
+        for _, h in self.recursion(x):
+            output = h
+        return output
+
+    def passes(self, x: Tensor) -> Passes:
+        """The forward pass with all its intermediate variables, h^1 … h^L and z^0 … z^{L-1} of (8)."""
+        postactivations, preactivations = zip(*self.recursion(x), strict=True)
+        return Passes(list(preactivations), list(postactivations))
+
+    def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(z^{l-1}, h^l) for l = 1, …, L, one layer at a time."""
+        z = self._inputs(x)
+        for layer in range(1, self.depth + 1):
+            h = self._linear(layer, z)
+            yield z, h
+            z = self.activation(h)
+
+    def member(self, index: int) -> Self:
+        """Member ``index`` as a single network: a copy that shares nothing with this one."""
+        if self.members is None:
+            raise ValueError("this is a single network: it has no members.")
+        single = self._single()
+        single.load_state_dict({name: tensor[index] for name, tensor in self.state_dict().items()})
+        return single.train(self.training)
+
+    def _single(self) -> Self:
+        return type(self)(self.widths, self.activation, bias=len(self.biases) > 0, **self._placement())
+
+    def _placement(self) -> dict[str, torch.dtype | torch.device]:
+        return {"dtype": self.weights[0].dtype, "device": self.weights[0].device}
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        """x as z^0, with a leading axis for the members where there are any."""
+        if self.members is not None and x.ndim == 2:
+            x = x.expand(self.members, -1, -1)
+        expected = [*([] if self.members is None else [self.members]), x.shape[-2], self.widths[0]]
+        if list(x.shape) != expected:
+            leading = "" if self.members is None else f" or ({self.members}, n, {self.widths[0]})"
+            raise ValueError(f"inputs must be (n, {self.widths[0]}){leading}, not {tuple(x.shape)}.")
+        return x
+
+    def _linear(self, layer: int, z: Tensor) -> Tensor:
+        """W^l z^{l-1} + b^l for every sample and every member."""
+        weight = self.weights[layer - 1]
+        bias = self.biases[layer - 1] if self.biases else None
+        if self.members is None:
+            return functional.linear(z, weight, bias)
+        if bias is None:
+            return torch.bmm(z, weight.mT)
+        return torch.baddbmm(bias.unsqueeze(-2), z, weight.mT)
+
+
+class BatchNormalization(nn.Module):
+    """BN_{γ,β}: (h - μ) / √(σ² + ε) · γ + β for every feature, Appendix B of the survey.
+
+    While training, μ and σ² are the mean and the (biased) variance over the samples of the batch, for each
+    member by itself; in evaluation they are the running averages of those, of the unbiased variance as in
+    torch.nn.BatchNorm1d.  The survey prints σ + ε; √(σ² + ε) is the original form, and PyTorch's.
+
+    Args:
+        shape: (d,) or (members, d), the shape of γ and of β.
+        epsilon: ε; 1e-5 and a momentum of 0.1 are the defaults of torch.nn.BatchNorm1d.
+        momentum: weight of the newest batch in the running averages.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        *,
+        epsilon: float = 1e-5,
+        momentum: float = 0.1,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        self.epsilon, self.momentum = epsilon, momentum
+        self.gamma = nn.Parameter(torch.ones(shape, dtype=dtype, device=device))
+        self.beta = nn.Parameter(torch.zeros(shape, dtype=dtype, device=device))
+        self.register_buffer("running_mean", torch.zeros(shape, dtype=dtype, device=device))
+        self.register_buffer("running_variance", torch.ones(shape, dtype=dtype, device=device))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Normalize h, (n, d) or (members, n, d), over its samples.
+
+        Raises:
+            ValueError: a batch of one sample in training, which has no variance.
+        """
+        if self.training:
+            variance, mean = torch.var_mean(h, dim=-2, correction=0)
+            self._average(mean, variance, h.shape[-2])
+        else:
+            variance, mean = self.running_variance, self.running_mean
+        factor = self.gamma / torch.sqrt(variance + self.epsilon)
+        return (h - mean.unsqueeze(-2)) * factor.unsqueeze(-2) + self.beta.unsqueeze(-2)
+
+    @torch.no_grad()
+    def _average(self, mean: Tensor, variance: Tensor, samples: int) -> None:
+        if samples < 2:
+            raise ValueError("batch normalization needs two or more samples in a training batch.")
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_variance.lerp_(variance * samples / (samples - 1), self.momentum)
+
+
+class Residual(FullyConnected):
+    """A fully connected network with skip connections and batch normalization, each to be switched off.
+
+    Layers 2, …, L-1 form blocks of ``block`` layers; a block that starts from z computes F(z): N(W z) for one
+    layer, N(W φ(N(W' z))) for two.  Then
+
+    - ``skip="inside"``   z ← φ(F(z) + z), equation (19), the form of practical networks;
+    - ``skip="outside"``  z ← φ(F(z)) + z, without an activation after the sum, as in theoretical papers;
+    - ``skip=None``       z ← φ(F(z)), the plain network (8).
+
+    The first layer maps the input to the width of the blocks and the last layer is linear: neither has a
+    skip.  With ``normalization="batch"``, N is batch normalization of the pre-activations of layers 1, …,
+    L-1; with None it is the identity.  Without skip and normalization the network is
+    :class:`FullyConnected`, weight for weight.  In :meth:`passes`, h^l is what enters the activation: after
+    N, and after an inside skip.
+
+    Args:
+        widths: d_0, …, d_L; layers between which a skip leads must have equal width.
+        skip: "inside", "outside" or None.
+        normalization: "batch" or None.
+        block: layers that one skip leads over.
+
+    The other arguments are those of :class:`FullyConnected`.
+
+    Raises:
+        ValueError: the hidden layers do not form blocks, or a skip would join unequal widths.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: str | Activation = "relu",
+        *,
+        skip: str | None = "inside",
+        normalization: str | None = None,
+        block: int = 1,
+        initialization: Initialization = KAIMING,
+        bias: bool | Initialization = False,
+        members: int | None = None,
+        seed: int = 0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__(
+            widths, activation, initialization=initialization, bias=bias, members=members, seed=seed,
+            dtype=dtype, device=device,
+        )  # fmt: skip
+        if skip not in ("inside", "outside", None):
+            raise ValueError(f"skip must be 'inside', 'outside' or None, not {skip!r}.")
+        if normalization not in ("batch", None):
+            raise ValueError(f"normalization must be 'batch' or None, not {normalization!r}.")
+        if block < 1 or (self.depth - 2) % block:
+            raise ValueError(f"layers 2 to {self.depth - 1} do not form blocks of {block}.")
+        self.skip, self.normalization, self.block = skip, normalization, block
+        ends = self.widths[1:-1:block]
+        if skip and len(set(ends)) > 1:
+            raise ValueError(f"a skip connection needs equal widths, not {list(ends)}.")
+        leading = () if members is None else (members,)
+        self.norms = nn.ModuleList(
+            BatchNormalization((*leading, width), **self._placement())
+            for width in (self.widths[1:-1] if normalization else ())
+        )
+
+    def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(z^{l-1}, h^l) for l = 1, …, L, one layer at a time."""
+        z = start = self._inputs(x)
+        for layer in range(1, self.depth + 1):
+            h = self._normalized(layer, self._linear(layer, z))
+            closes = 1 < layer < self.depth and (layer - 1) % self.block == 0
+            if closes and self.skip == "inside":
+                h = h + start
+            yield z, h
+            z = self.activation(h)
+            if closes and self.skip == "outside":
+                z = z + start
+            if closes or layer == 1:
+                start = z
+
+    def _normalized(self, layer: int, h: Tensor) -> Tensor:
+        return self.norms[layer - 1](h) if self.norms and layer < self.depth else h
+
+    def _single(self) -> Self:
+        return type(self)(
+            self.widths, self.activation, skip=self.skip, normalization=self.normalization, block=self.block,
+            bias=len(self.biases) > 0, **self._placement(),
+        )  # fmt: skip
+
+
+def _activation(activation: str | Activation) -> Activation:
+    if isinstance(activation, Activation):
+        return activation
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"unknown activation {activation!r}: use one of {', '.join(ACTIVATIONS)}.")
+    return ACTIVATIONS[activation]
