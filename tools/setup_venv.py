@@ -25,10 +25,23 @@ def main():
         try:
             subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
         except subprocess.CalledProcessError:
-            sys.exit("Python's venv module does not work here: install it (on Debian: python3-venv) and try again.")
+            sys.exit(
+                "Python's venv module does not work here: install it (on Debian: python3-venv) and try again."
+            )
     print("Installing the pinned requirements into .venv (a few minutes the first time) ...", flush=True)
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    command = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+        "requirements.txt",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+    )
     if done.returncode:
         sys.stderr.write(done.stderr)
         sys.exit(

@@ -207,8 +207,10 @@ def _execute(source: Path, target: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    started: list[int] = []
     client = NotebookClient(
         notebook,
+        on_cell_start=lambda cell, cell_index: started.append(cell_index),
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
@@ -219,7 +221,7 @@ def _execute(source: Path, target: Path) -> None:
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        raise ChapterError(_report(source.stem, notebook, error)) from None
+        raise ChapterError(_report(source.stem, notebook, started, error)) from None
     seconds = time.perf_counter() - start
     from dlopt.runtime import environment, scale
 
@@ -238,16 +240,12 @@ def _execute(source: Path, target: Path) -> None:
 _MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # the unit differs by system
 
 
-def _report(name: str, notebook: nbformat.NotebookNode, error: Exception) -> str:
+def _report(name: str, notebook: nbformat.NotebookNode, started: list[int], error: Exception) -> str:
     """Which cell of which chapter failed, and its traceback."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    reached = [number for number, cell in enumerate(code, start=1) if cell.get("execution_count")]
-    failed = [
-        number
-        for number, cell in enumerate(code, start=1)
-        if any(output.output_type == "error" for output in cell.outputs)
+    code = [
+        index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()
     ]
-    number = (failed or reached or [1])[-1]
+    number = code.index(started[-1]) + 1 if started else 1
     traceback = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     return f"{name}: code cell {number} of {len(code)} failed.\n\n{traceback}"
 
