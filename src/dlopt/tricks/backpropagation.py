@@ -24,7 +24,7 @@ __all__ = [
     "CROSS_ENTROPY", "SQUARED", "Forward", "Layers", "OutputLoss", "ProductCounter", "accumulated_gradients",
     "backpropagation", "backward", "central_differences", "forward", "gradient_step", "jacobian",
     "naive_gradients", "numbers_kept", "objective", "outer_products", "printed_backward", "random_network",
-    "relative_difference", "sgd_epoch", "sgd_step_in_backward_pass",
+    "relative_difference", "sgd_epoch", "sgd_step_in_backward_pass", "update_order_drift",
 ]  # fmt: skip
 
 Layers = dict[int, Tensor]
@@ -314,6 +314,28 @@ def sgd_step_in_backward_pass(
             carrier = weights[layer] if update == "old" else updated[layer]
             e = activation.derivative(h[layer - 1]) * (carrier.T @ e)
     return updated
+
+
+def update_order_drift(
+    weights: Layers, activation: Activation, passes: Forward, e: Layers, gradients: Layers
+) -> Layers:
+    """By how much the gradients change for each unit of step size if new weights carry the errors, at η = 0.
+
+    With G^l the gradients and ė^L = 0, ė^l = D^l ((W^{l+1})ᵀ ė^{l+1} - (G^{l+1})ᵀ e^{l+1}); returned are the
+    matrices ė^l (z^{l-1})ᵀ.  For l = L-1 the change is exactly linear in η.
+
+    Args:
+        passes: the forward pass, of one sample or a batch.
+        e: the errors of :func:`backward`.
+        gradients: G^l = e^l (z^{l-1})ᵀ.
+    """
+    z, h = passes
+    depth = len(weights)
+    drift = {depth: torch.zeros_like(e[depth])}
+    for layer in range(depth - 1, 0, -1):
+        carried = weights[layer + 1].T @ drift[layer + 1] - gradients[layer + 1].T @ e[layer + 1]
+        drift[layer] = activation.derivative(h[layer]) * carried
+    return outer_products(drift, z)
 
 
 def jacobian(
