@@ -24,7 +24,8 @@ __all__ = [
     "CROSS_ENTROPY", "SQUARED", "Forward", "Layers", "OutputLoss", "ProductCounter", "accumulated_gradients",
     "backpropagation", "backward", "central_differences", "forward", "gradient_step", "jacobian",
     "naive_gradients", "numbers_kept", "objective", "outer_products", "printed_backward", "random_network",
-    "relative_difference", "sgd_epoch", "sgd_step_in_backward_pass", "update_order_drift",
+    "relative_difference", "sgd_epoch", "sgd_step_in_backward_pass", "softmax_minus_onehot",
+    "twice_the_residual", "update_order_drift",
 ]  # fmt: skip
 
 Layers = dict[int, Tensor]
@@ -42,19 +43,34 @@ class OutputLoss:
     """Maps outputs h^L (d_L, b) and targets to e, (d_L, b), one column a sample."""
 
 
+def twice_the_residual(output: Tensor, target: Tensor) -> Tensor:
+    """e = 2(h^L - y), the derivative of ‖y - h^L‖²; both arguments are (d_L, b)."""
+    return 2 * (output - target)
+
+
+def softmax_minus_onehot(output: Tensor, label: Tensor) -> Tensor:
+    """e = softmax(h^L) - onehot(y), the derivative of log Σ_c exp h_c - h_y.
+
+    Args:
+        output: h^L, (d_L, b).
+        label: classes y in 0, …, d_L - 1, (b,).
+    """
+    return output.softmax(dim=0) - functional.one_hot(label, len(output)).T
+
+
 SQUARED = OutputLoss(
     "squared",
     value=lambda output, target: (target - output).square().sum(dim=0),
-    error=lambda output, target: 2 * (output - target),
+    error=twice_the_residual,
 )
-"""ℓ = ‖y - h^L‖², so that e = 2(h^L - y); targets y are (d_L, b)."""
+"""ℓ = ‖y - h^L‖²; targets y are (d_L, b)."""
 
 CROSS_ENTROPY = OutputLoss(
     "cross-entropy",
     value=lambda output, label: functional.cross_entropy(output.T, label, reduction="none"),
-    error=lambda output, label: output.softmax(dim=0) - functional.one_hot(label, len(output)).T,
+    error=softmax_minus_onehot,
 )
-"""ℓ = log Σ_c exp h_c - h_y, so that e = softmax(h^L) - onehot(y); targets are labels (b,)."""
+"""ℓ = log Σ_c exp h_c - h_y; targets are labels (b,)."""
 
 
 class Forward(NamedTuple):
