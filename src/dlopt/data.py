@@ -76,8 +76,8 @@ def load(
 ) -> Dataset:
     """A data set of images, standardized by the mean and the standard deviation of its training pixels.
 
-    - ``digits``: scikit-learn's 1797 images of 8 × 8, of which a permutation drawn with ``seed`` takes 1400 for
-      training; the other 397 test.
+    - ``digits``: scikit-learn's 1797 images of 8 × 8, of which a permutation drawn with ``seed`` takes 1400
+      for training and 397 for testing.
     - ``mnist``: 60 000 and 10 000 images of 28 × 28, in their canonical order; ``seed`` changes nothing.
     - ``cifar10``: 50 000 and 10 000 images of 3 × 32 × 32, likewise.
 
@@ -88,7 +88,7 @@ def load(
         device: None for :func:`dlopt.runtime.device`.
 
     Raises:
-        SettingError: the name is unknown, a file is missing or is not the canonical one, or the download failed.
+        SettingError: the name is unknown, a file is missing or not the canonical one, or a download failed.
     """
     if name not in _SOURCES:
         raise SettingError(f"there is no data set {name!r}: use one of {', '.join(_SOURCES)}.")
@@ -234,10 +234,11 @@ def _mnist(_: int) -> Split:
     if folder is None:
         return _download("mnist_784", "MNIST", tuple(MNIST_FILES), train=60_000, pixels=28 * 28)
     paths = [_find(folder, MNIST_FOLDERS, (name, f"{name}.gz"), "MNIST") for name in MNIST_FILES]
-    train_images, train_labels, test_images, test_labels = (
-        _read_idx(path, shape) for path, shape in zip(paths, MNIST_FILES.values(), strict=True)
+    train_pixels, train_labels, test_pixels, test_labels = (
+        _read_idx(path, shape).reshape(shape[0], -1)
+        for path, shape in zip(paths, MNIST_FILES.values(), strict=True)
     )
-    return train_images.reshape(60_000, -1), train_labels, test_images.reshape(10_000, -1), test_labels
+    return train_pixels, train_labels[:, 0], test_pixels, test_labels[:, 0]
 
 
 def _cifar10(_: int) -> Split:
@@ -257,8 +258,8 @@ def _find(folder: Path, places: tuple[str, ...], names: tuple[str, ...], title: 
             if (folder / place / name).is_file():
                 return folder / place / name
     raise SettingError(
-        f"{folder} holds no {' or '.join(names)}, which is one of the canonical files of {title}: put it there, "
-        "or unset DLOPT_DATA to have the data downloaded."
+        f"{folder} holds no {' or '.join(names)}, which is one of the canonical files of {title}: put it "
+        "there, or unset DLOPT_DATA to have the data downloaded."
     )
 
 
