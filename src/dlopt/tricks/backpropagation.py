@@ -131,9 +131,9 @@ def objective(weights: Layers, activation: Activation, loss: OutputLoss, x: Tens
 
 
 def backward(weights: Layers, activation: Activation, h: Layers, error: Tensor) -> Layers:
-    """e^L = e, and e^l = (W^{l+1} D^l)ᵀ e^{l+1} = D^l (W^{l+1})ᵀ e^{l+1} for l = L-1, …, 1.
+    """e^L = e, and e^l = D^l (W^{l+1})ᵀ e^{l+1} for l = L-1, …, 1.
 
-    D^l = diag(φ'(h^l)) is applied as a scaling of rows, which also serves batches.
+    That is (W^{l+1} D^l)ᵀ e^{l+1}; D^l = diag(φ'(h^l)) is applied as a scaling of rows, which also serves batches.
 
     Args:
         h: pre-activations of the forward pass, (d_l, b).
@@ -153,7 +153,9 @@ def backward(weights: Layers, activation: Activation, h: Layers, error: Tensor) 
 
 
 def outer_products(e: Layers, z: Layers) -> Layers:
-    """∂F_0/∂W^l = e^l (z^{l-1})ᵀ for every layer; for a batch, the sum of these over its columns.
+    """∂F_0/∂W^l = e^l (z^{l-1})ᵀ for every layer.
+
+    For a batch this is the sum over its columns.
 
     Source: survey, (11), page 7.
     """
@@ -163,7 +165,7 @@ def outer_products(e: Layers, z: Layers) -> Layers:
 def backpropagation(
     weights: Layers, activation: Activation, loss: OutputLoss, x: Tensor, y: Tensor
 ) -> Layers:
-    """The gradient of the mean loss over the columns of x: one pass forward (8), one backward (10), and (11).
+    """The gradient of the mean loss over the columns of x, by (8), (10) and (11).
 
     Args:
         x: inputs (d_0, b).
@@ -188,7 +190,7 @@ def naive_gradients(
     *,
     first: Literal["matrices", "vector"] = "matrices",
 ) -> Layers:
-    """∂F_0/∂W^l = (W^L D^{L-1} … W^{l+1} D^l)ᵀ e (z^{l-1})ᵀ, multiplied out anew for every layer.
+    """∂F_0/∂W^l = (W^L D^{L-1} … W^{l+1} D^l)ᵀ e (z^{l-1})ᵀ, anew for every layer.
 
     Args:
         passes: the forward pass of one sample.
