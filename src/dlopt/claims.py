@@ -20,7 +20,7 @@ DECIDED = ("reproduced", "partly", "not-reproduced", "fails-as-stated", "illustr
 """The verdicts that a cell decides."""
 
 VERDICTS = (*DECIDED, "quoted", "planned")
-"""All verdicts: ``quoted`` (a number we cannot check) and ``planned`` (not there yet) are decided by no cell."""
+"""The verdicts of the ledger; ``quoted`` (we cannot check it) and ``planned`` (not there yet) are decided by no cell."""
 
 
 class ClaimError(AssertionError):
@@ -195,7 +195,7 @@ def read_ledger(path: str | Path) -> list[Claim]:
 
     path = Path(path)
     try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+        rows = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError:
         raise LedgerError(f"{path.name} is not in {path.resolve().parent}.") from None
     except yaml.YAMLError as error:
