@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bookkit.chapters import ROOT, SETTINGS, all_chapters, find
 from bookkit.errors import UserError
-from bookkit.execute import ensure
+from bookkit.execute import EVERYTHING, NOTHING, ensure
 from bookkit.ledger import rows
 
 SITE = ROOT / "_build" / "html"
@@ -22,40 +22,39 @@ _INPUTS = ("_config.yml", "_toc.yml", "requirements.txt", "pyproject.toml", "REA
 _FOLDERS = ("book", "src", "results")
 
 
-def book(only: str | None = None) -> None:
+def book(only: str | None = None, *, execute: bool = True) -> None:
     """Build the site in ``_build/html``.
 
     Args:
         only: execute this chapter alone; the others are shown as their last run or their stored outputs left them.
+        execute: False to execute no chapter, and show all of them so.
 
     Raises:
         UserError: the ledger is malformed, the site has warnings, or there is no such chapter.
         ChapterError: a chapter's cell failed.
     """
     start = time.perf_counter()
-    if only:
-        find(only)
-    fingerprint = _fingerprint(only)
-    if _last_passed() == fingerprint:
+    executed = NOTHING if not execute else find(only).name if only else EVERYTHING
+    passed = _last_passed()
+    if passed == _fingerprint(executed) or (executed == NOTHING and passed == _fingerprint(EVERYTHING)):
         print("Nothing changed since the last build.")
     else:
-        passed_before = _last_passed() is not None
         _PASSED.unlink(missing_ok=True)
         rows()
-        ensure(all_chapters(), only=only)
-        _pages(only, everything=not passed_before)
+        ensure(all_chapters(), only=executed)
+        _pages(executed, everything=passed is None)
         _PASSED.parent.mkdir(exist_ok=True)
-        _PASSED.write_text(fingerprint)
+        _PASSED.write_text(_fingerprint(executed))
     print(f"The book is in {SITE / 'index.html'} ({time.perf_counter() - start:.0f} s).")
 
 
-def _pages(only: str | None, *, everything: bool) -> None:
+def _pages(executed: str, *, everything: bool) -> None:
     """Run Jupyter Book; after a build that did not pass it reads every page again, or it would forget warnings."""
     program = Path(sys.executable).with_name("jupyter-book")
     command = [str(program), "build", str(ROOT), "-q", "-W", "-n", "--keep-going"]
     if everything:
         command.append("--all")
-    environment = {**os.environ, "BOOKKIT_ONLY": only or ""}
+    environment = {**os.environ, "BOOKKIT_ONLY": executed}
     if subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode:
         raise UserError("The site was not built: Jupyter Book's messages above say why.")
 
@@ -66,8 +65,8 @@ def _last_passed() -> str | None:
     return _PASSED.read_text() if _PASSED.exists() else None
 
 
-def _fingerprint(only: str | None) -> str:
-    """A hash of everything that the site is made of."""
+def _fingerprint(executed: str) -> str:
+    """A hash of everything that the site is made of, and of which chapters were to be executed."""
     digest = hashlib.sha256()
     for file in _inputs():
         digest.update(f"{file.relative_to(ROOT).as_posix()}\0".encode() + file.read_bytes() + b"\0")
@@ -76,7 +75,7 @@ def _fingerprint(only: str | None) -> str:
     origin = subprocess.run(
         ["git", "config", "--get", "remote.origin.url"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout
-    digest.update(repr((only, sys.version_info[:2], settings, origin)).encode())
+    digest.update(repr((executed, sys.version_info[:2], settings, origin)).encode())
     return digest.hexdigest()
 
 

@@ -28,6 +28,9 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from bookkit.chapters import ROOT, Chapter, execution_key, hash_of_code
 from bookkit.errors import UserError
 
+EVERYTHING, NOTHING = "", "-"
+"""In place of a chapter's name: which chapters a build may execute."""
+
 STORE = ROOT / "_build" / "executed"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 CELL_TIMEOUT = 600
@@ -65,13 +68,14 @@ def executed(chapter: Chapter) -> Executed | None:
 
 
 def ensure(
-    chapters: Iterable[Chapter], *, only: str | None = None, progress: Callable[[str], None] = print
+    chapters: Iterable[Chapter], *, only: str = EVERYTHING, progress: Callable[[str], None] = print
 ) -> dict[str, Executed]:
     """Execute what has no stored run, and return the stored runs by chapter name.
 
     Args:
         chapters: the chapters wanted.
-        only: execute this chapter alone; another one is returned if its stored run is current, else left out.
+        only: execute this chapter alone, or :data:`NOTHING`; another one is returned if its stored run is current,
+            else left out.
         progress: is given one line a chapter.
 
     Raises:
@@ -82,9 +86,9 @@ def ensure(
     for chapter in chapters:
         if run := executed(chapter):
             found[chapter.name] = run
-            if only in (None, chapter.name):
+            if only in (EVERYTHING, chapter.name):
                 progress(_line(run, "unchanged"))
-        elif only in (None, chapter.name):
+        elif only in (EVERYTHING, chapter.name):
             stale.append(chapter)
     for run in run_all(stale):
         found[run.chapter.name] = run

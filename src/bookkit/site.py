@@ -21,7 +21,7 @@ from sphinx.util import logging
 from bookkit import api_page, bibliography, elements, ledger_page, numbering, overview, status_page
 from bookkit.chapters import ROOT, Chapter, all_chapters
 from bookkit.errors import UserError
-from bookkit.execute import ChapterError, ensure
+from bookkit.execute import EVERYTHING, ChapterError, ensure
 from bookkit.ledger import rows
 from bookkit.publication import GENERATED, OUTPUTS, Publication
 from bookkit.repository import find_repository
@@ -71,7 +71,7 @@ def gather(app: Sphinx) -> None:
     """Execute the chapters that need it and read the ledger."""
     try:
         chapters = all_chapters()
-        runs = ensure(chapters, only=os.environ.get("BOOKKIT_ONLY") or None, progress=logger.info)
+        runs = ensure(chapters, only=os.environ.get("BOOKKIT_ONLY", EVERYTHING), progress=logger.info)
         publication = Publication(chapters, runs, rows(), _errata())
         _ = publication.decided
     except (UserError, ChapterError) as error:
