@@ -14,7 +14,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,20 +92,23 @@ def ensure(
     return found
 
 
-def run_all(chapters: list[Chapter], extra: dict[str, str] | None = None) -> Iterable[Executed]:
+def run_all(
+    chapters: list[Chapter], *, folder: Path = STORE, extra: dict[str, str] | None = None
+) -> Iterator[Executed]:
     """Execute ``chapters`` anew and yield each as it is done.
 
     One chapter a core, but those marked ``alone`` in their metadata one after another at the end.
 
     Args:
         chapters: what to execute.
-        extra: environment variables to add.
+        folder: where executed notebooks and records are kept.
+        extra: environment variables to add; the runs then belong in a folder of their own.
     """
     alone = [chapter for chapter in chapters if "alone" in chapter.metadata]
     shared = [chapter for chapter in chapters if "alone" not in chapter.metadata]
     running: set[subprocess.Popen] = set()
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        futures = [pool.submit(_run, chapter, running, extra) for chapter in shared]
+        futures = [pool.submit(_run, chapter, running, folder, extra) for chapter in shared]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -115,19 +118,16 @@ def run_all(chapters: list[Chapter], extra: dict[str, str] | None = None) -> Ite
                 process.terminate()
             raise
     for chapter in alone:
-        yield _run(chapter, running, extra)
+        yield _run(chapter, running, folder, extra)
 
 
-def run(chapter: Chapter, extra: dict[str, str] | None = None) -> Executed:
-    """Execute one chapter anew, from top to bottom, in a fresh kernel."""
-    return _run(chapter, set(), extra)
-
-
-def _run(chapter: Chapter, running: set[subprocess.Popen], extra: dict[str, str] | None) -> Executed:
+def _run(
+    chapter: Chapter, running: set[subprocess.Popen], folder: Path, extra: dict[str, str] | None
+) -> Executed:
     """Execute ``chapter`` in a process of its own; ``running`` holds that process while it lives."""
     environment = {**os.environ, **dict.fromkeys(THREADS, "1"), **(extra or {})}
-    key = _key(chapter, extra)
-    target = STORE / chapter.name / f"{key}.ipynb"
+    key = execution_key(chapter)
+    target = folder / chapter.name / f"{key}.ipynb"
     target.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "bookkit.execute", str(chapter.path), str(target)]
     process = subprocess.Popen(
@@ -145,12 +145,6 @@ def _run(chapter: Chapter, running: set[subprocess.Popen], extra: dict[str, str]
         raise ChapterError(output.strip() or errors.strip() or f"{chapter.name}: the run was stopped.")
     _forget_old(target.parent)
     return Executed(chapter, key, target, json.loads(target.with_suffix(".json").read_text()))
-
-
-def _key(chapter: Chapter, extra: dict[str, str] | None) -> str:
-    """The execution key under ``extra``; a run with other arithmetic is stored under a name of its own."""
-    suffix = "".join(f"-{name}-{value}" for name, value in sorted((extra or {}).items()))
-    return execution_key(chapter) + re.sub(r"[^\w-]", "_", suffix)
 
 
 def _forget_old(folder: Path) -> None:
@@ -198,7 +192,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 def store(chapter: Chapter) -> Executed:
     """Execute the chapter anew and write its outputs to its own file: the one way in which they are stored."""
-    done = run(chapter)
+    (done,) = run_all([chapter])
     write_atomically(chapter.path, done.notebook.read_text(encoding="utf-8"))
     return done
 
@@ -213,8 +207,10 @@ def _execute(source: Path, target: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    started: list[int] = []
     client = NotebookClient(
         notebook,
+        on_cell_start=lambda cell, cell_index: started.append(cell_index),
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
@@ -225,7 +221,7 @@ def _execute(source: Path, target: Path) -> None:
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        raise ChapterError(_report(source.stem, notebook, error)) from None
+        raise ChapterError(_report(source.stem, notebook, started, error)) from None
     seconds = time.perf_counter() - start
     from dlopt.runtime import environment, scale
 
@@ -244,16 +240,12 @@ def _execute(source: Path, target: Path) -> None:
 _MAXRSS_PER_MB = 2**20 if sys.platform == "darwin" else 2**10  # the unit differs by system
 
 
-def _report(name: str, notebook: nbformat.NotebookNode, error: Exception) -> str:
+def _report(name: str, notebook: nbformat.NotebookNode, started: list[int], error: Exception) -> str:
     """Which cell of which chapter failed, and its traceback."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    reached = [number for number, cell in enumerate(code, start=1) if cell.get("execution_count")]
-    failed = [
-        number
-        for number, cell in enumerate(code, start=1)
-        if any(output.output_type == "error" for output in cell.outputs)
+    code = [
+        index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()
     ]
-    number = (failed or reached or [1])[-1]
+    number = code.index(started[-1]) + 1 if started else 1
     traceback = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     return f"{name}: code cell {number} of {len(code)} failed.\n\n{traceback}"
 

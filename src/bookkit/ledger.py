@@ -92,17 +92,25 @@ def disagreements(chapter: Chapter, claims: list[Claim]) -> list[str]:
     found = checks(chapter.path)
     problems = []
     for name in sorted(set(promised(chapter)) - set(found)):
-        problems.append(f"{chapter.name}: {name} is checked in the code, but the stored run has no outcome for it.")
+        problems.append(
+            f"{chapter.name}: {name} is checked in the code, but the stored run has no outcome for it."
+        )
     for name, check in found.items():
         if name not in by_id:
             problems.append(f"{chapter.name}: {name} is checked, but claims.yml has no row for it.")
         elif name not in mine:
-            problems.append(f"{chapter.name}: {name} is checked here, but its row says {by_id[name].chapter}.")
+            problems.append(
+                f"{chapter.name}: {name} is checked here, but its row says {by_id[name].chapter}."
+            )
         elif check.verdict != mine[name].verdict:
-            problems.append(f"{chapter.name}: {name} came out {check.verdict}, but its row says {mine[name].verdict}.")
+            problems.append(
+                f"{chapter.name}: {name} came out {check.verdict}, but its row says {mine[name].verdict}."
+            )
         elif mine[name].tier == 1 and not check.control and check.as_stated is None:
             problems.append(f"{chapter.name}: {name} is of tier 1 and has no control.")
     for name, claim in mine.items():
         if claim.verdict in DECIDED and name not in found:
-            problems.append(f"{chapter.name}: the row of {name} says {claim.verdict}, but no cell decides it.")
+            problems.append(
+                f"{chapter.name}: the row of {name} says {claim.verdict}, but no cell decides it."
+            )
     return problems

@@ -58,7 +58,9 @@ def verify(
         TypeError: an outcome is not a truth value.
     """
     if verdict not in DECIDED:
-        raise ValueError(f"[{claim}] a cell cannot decide the verdict {verdict!r}: use one of {', '.join(DECIDED)}.")
+        raise ValueError(
+            f"[{claim}] a cell cannot decide the verdict {verdict!r}: use one of {', '.join(DECIDED)}."
+        )
     if not relation.strip():
         raise ValueError(f"[{claim}] the relation is empty: say in words what was checked.")
     if (verdict == "fails-as-stated") != (as_stated is not None):
@@ -69,9 +71,13 @@ def verify(
         raise ClaimError(f"[{claim}] does not hold: {relation}{_shown(measured)}")
     for name, value in control.items():
         if value:
-            raise ClaimError(f"[{claim}] the control holds too, so the check decides nothing: {name}{_shown(measured)}")
+            raise ClaimError(
+                f"[{claim}] the control holds too, so the check decides nothing: {name}{_shown(measured)}"
+            )
     if as_stated is not None and _truth(claim, "as_stated", as_stated):
-        raise ClaimError(f"[{claim}] holds as the survey states it, so it does not fail as stated{_shown(measured)}")
+        raise ClaimError(
+            f"[{claim}] holds as the survey states it, so it does not fail as stated{_shown(measured)}"
+        )
     record = {
         "id": claim,
         "verdict": verdict,
@@ -199,7 +205,9 @@ def _claim(file: str, number: int, row: Any) -> Claim:
         raise LedgerError(f"{where}: unknown field {', '.join(unknown)}.")
     for name, kind in _TYPES.items():
         if not isinstance(row[name], kind) or isinstance(row[name], bool):
-            raise LedgerError(f"{where}: {name} must be of type {kind.__name__}, not {type(row[name]).__name__}.")
+            raise LedgerError(
+                f"{where}: {name} must be of type {kind.__name__}, not {type(row[name]).__name__}."
+            )
     if row["verdict"] not in VERDICTS:
         raise LedgerError(f"{where}: the verdict {row['verdict']!r} is none of {', '.join(VERDICTS)}.")
     if row["tier"] not in (1, 2, 3):

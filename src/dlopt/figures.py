@@ -113,7 +113,14 @@ def canvas(
 def label_line(axes: Axes, text: str, x: float, y: float, color: str, **options: Any) -> None:
     """Write ``text`` in the line's own color next to it, at data coordinates: better than a legend."""
     axes.annotate(
-        text, (x, y), xytext=(4, 0), textcoords="offset points", color=color, va="center", fontsize=9, **options
+        text,
+        (x, y),
+        xytext=(4, 0),
+        textcoords="offset points",
+        color=color,
+        va="center",
+        fontsize=9,
+        **options,
     )
 
 

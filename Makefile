@@ -1,0 +1,31 @@
+# The commands of the book; each sets up .venv by itself.  CHAPTER=name restricts a command to one chapter.
+PYTHON ?= python3
+CHAPTER ?=
+BOOK := .venv/bin/python -m bookkit
+
+.PHONY: book test run test-robust mutants bench clean
+.NOTPARALLEL:
+
+book: .venv/ready
+	@$(BOOK) book $(CHAPTER)
+
+test: .venv/ready
+	@$(BOOK) test $(CHAPTER)
+
+run: .venv/ready
+	@$(BOOK) run $(CHAPTER)
+
+test-robust: .venv/ready
+	@$(BOOK) robust $(CHAPTER)
+
+mutants: .venv/ready
+	@$(BOOK) mutants $(CHAPTER)
+
+bench: .venv/ready
+	@$(BOOK) bench
+
+clean:
+	rm -rf _build
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) tools/setup_venv.py

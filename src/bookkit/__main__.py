@@ -1,0 +1,81 @@
+"""The commands behind the Makefile: ``python -m bookkit COMMAND [CHAPTER]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bookkit.chapters import all_chapters, find
+from bookkit.errors import UserError
+from bookkit.execute import ChapterError, store
+
+
+def _chapters(name: str | None):
+    return [find(name)] if name else all_chapters()
+
+
+def _book(name: str | None) -> None:
+    from bookkit.build import book
+
+    book(name)
+
+
+def _test(name: str | None) -> None:
+    from bookkit.testing import run_tests
+
+    run_tests(name)
+
+
+def _run(name: str | None) -> None:
+    for chapter in _chapters(name):
+        done = store(chapter)
+        print(f"  stored     {chapter.name:<28} {done.record['seconds']:6.1f} s", flush=True)
+
+
+def _robust(name: str | None) -> None:
+    from bookkit.robust import robust
+
+    robust(_chapters(name))
+
+
+def _mutants(name: str | None) -> None:
+    from bookkit.mutants import mutants
+
+    mutants(find(name).name if name else None)
+
+
+COMMANDS = {
+    "book": (_book, "execute what needs it and build the site"),
+    "test": (_test, "run every check"),
+    "run": (_run, "execute chapters anew and store their outputs"),
+    "robust": (_robust, "demand the same verdicts under other arithmetic and other seeds"),
+    "mutants": (_mutants, "plant wrong formulas and demand that each is noticed"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 when it passed, 1 when a chapter failed, 2 when something else must be mended."""
+    parser = argparse.ArgumentParser(prog="bookkit", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (_, description) in COMMANDS.items():
+        command = commands.add_parser(name, help=description, description=description)
+        command.add_argument("chapter", nargs="?", help="one chapter only, by the stem of its file")
+    chosen = parser.parse_args(arguments)
+    try:
+        COMMANDS[chosen.command][0](chosen.chapter or None)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ChapterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted: what had finished is kept, the same command goes on from there.", file=sys.stderr
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
