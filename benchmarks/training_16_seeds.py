@@ -5,6 +5,8 @@ Narrow layers gain from batching, wide ones do not on a CPU: the last line shows
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from harness import compare
 from torch import Tensor, nn
@@ -20,7 +22,8 @@ SEEDS, STEPS = 16, 100
 def batched(widths: list[int], inputs: Tensor, labels: Tensor, batch_size: int) -> None:
     network = FullyConnected(widths, members=SEEDS)
     train(
-        network, inputs, labels, loss=cross_entropy, steps=STEPS, step_size=0.1, batch_size=batch_size, every=STEPS
+        network, inputs, labels,
+        loss=cross_entropy, steps=STEPS, step_size=0.1, batch_size=batch_size, every=STEPS,
     )  # fmt: skip
 
 
@@ -28,7 +31,7 @@ def looped(widths: list[int], inputs: Tensor, labels: Tensor, batch_size: int) -
     for seed in range(SEEDS):
         torch.manual_seed(seed)
         layers: list[nn.Module] = []
-        for fan_in, fan_out in zip(widths, widths[1:], strict=False):
+        for fan_in, fan_out in itertools.pairwise(widths):
             layers += [nn.Linear(fan_in, fan_out, bias=False), nn.ReLU()]
         network = nn.Sequential(*layers[:-1]).to(inputs.device)
         optimizer = torch.optim.SGD(network.parameters(), lr=0.1)

@@ -38,7 +38,7 @@ class SmallBook:
             "format: jb-book\nroot: book/index\nchapters:\n- file: book/one\n- file: book/two\n"
         )
         (root / "book" / "index.md").write_text("# A small book\n")
-        self.write("one", "from dlopt import runtime", "print(runtime.seed(1))")
+        self.write("one", "from dlopt.claims import VERDICTS", "print(len(VERDICTS))")
         self.write("two", "print(2)")
 
     def write(self, name: str, *code: str, prose: str = "words", metadata: dict | None = None) -> None:

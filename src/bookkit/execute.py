@@ -144,7 +144,19 @@ def _run(
     if process.returncode:
         raise ChapterError(output.strip() or errors.strip() or f"{chapter.name}: the run was stopped.")
     _forget_old(target.parent)
-    return Executed(chapter, key, target, json.loads(target.with_suffix(".json").read_text()))
+    return Executed(chapter, key, target, _completed(target.with_suffix(".json")))
+
+
+def _completed(file: Path) -> dict[str, Any]:
+    """The record in ``file``, to which scale, versions and hardware are added: they are the same for all."""
+    from dlopt.runtime import (
+        environment,
+        scale,
+    )  # imports torch, which a build without executions does not need
+
+    record = {**json.loads(file.read_text()), "scale": scale(), **environment()}
+    write_atomically(file, json.dumps(record, indent=1) + "\n")
+    return record
 
 
 def _forget_old(folder: Path) -> None:
@@ -223,15 +235,11 @@ def _execute(source: Path, target: Path) -> None:
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         raise ChapterError(_report(source.stem, notebook, started, error)) from None
     seconds = time.perf_counter() - start
-    from dlopt.runtime import environment, scale
-
     record = {
         "seconds": round(seconds, 2),
         "memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / _MAXRSS_PER_MB, 1),
         "cells": sum(cell.cell_type == "code" for cell in notebook.cells),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "scale": scale(),
-        **environment(),
     }
     write_atomically(target, nbformat.writes(normalized(notebook)) + "\n")
     write_atomically(target.with_suffix(".json"), json.dumps(record, indent=1) + "\n")

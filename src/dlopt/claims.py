@@ -8,12 +8,13 @@ the claim has a row in the ledger is checked by the book's tests, not while a re
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DECIDED", "VERDICTS", "Claim", "ClaimError", "LedgerError", "read_ledger", "verify"]
+__all__ = ["DECIDED", "VERDICTS", "Claim", "ClaimError", "LedgerError", "collected", "read_ledger", "verify"]
 
 DECIDED = ("reproduced", "partly", "not-reproduced", "fails-as-stated", "illustrated")
 """The verdicts that a cell decides."""
@@ -86,6 +87,8 @@ def verify(
         "as_stated": as_stated if as_stated is None else False,
         "measured": {name: _plain(value) for name, value in (measured or {}).items()},
     }
+    for records in _collections:
+        records.append(dict(record))
     _display(f"[{claim}] {verdict} · {relation}", record)
 
 
@@ -116,6 +119,20 @@ def _shown(measured: Mapping[str, Any] | None) -> str:
     if not measured:
         return ""
     return " (" + ", ".join(f"{name}: {_plain(value)}" for name, value in measured.items()) + ")"
+
+
+_collections: list[list[dict[str, Any]]] = []
+
+
+@contextmanager
+def collected() -> Iterator[list[dict[str, Any]]]:
+    """Keep the record of every claim decided inside the ``with`` block, in order."""
+    records: list[dict[str, Any]] = []
+    _collections.append(records)
+    try:
+        yield records
+    finally:
+        _collections.remove(records)
 
 
 def _display(line: str, record: dict[str, Any]) -> None:

@@ -24,8 +24,8 @@ from torch.nn import functional
 from dlopt import runtime
 
 __all__ = [
-    "ACTIVATIONS", "Activation", "BatchNormalization", "FullyConnected", "Initialization", "Passes",
-    "Residual", "gaussian", "scaled_gaussian",
+    "ACTIVATIONS", "KAIMING", "Activation", "BatchNormalization", "FullyConnected", "Initialization",
+    "Passes", "Residual", "gaussian", "scaled_gaussian",
 ]  # fmt: skip
 
 Initialization = Callable[[tuple[int, ...], torch.Generator], Tensor]
@@ -98,6 +98,7 @@ def scaled_gaussian(gain: float) -> Initialization:
 
 
 KAIMING = scaled_gaussian(math.sqrt(2))
+"""Variance 2/fan_in, made for ReLU: the default of the networks below."""
 
 
 class Passes(NamedTuple):

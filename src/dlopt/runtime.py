@@ -7,6 +7,7 @@ DLOPT_DEVICE        ``cpu`` or ``cuda`` (``cuda:1``, …); unset: CUDA where the
 DLOPT_SCALE         ``book`` (default, a laptop) or ``paper`` (a GPU and larger data)
 DLOPT_SEED_OFFSET   an integer added to every seed; another value is another draw of the whole book
 DLOPT_DATA          the folder that holds the canonical MNIST and CIFAR-10 files
+DLOPT_PARTIAL       where a long run keeps what it has computed so far (set by ``python -m dlopt.paper``)
 ==================  ===========================================================================
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +32,7 @@ __all__ = [
     "environment",
     "generator",
     "numpy_generator",
+    "resumable",
     "scale",
     "seed",
 ]
@@ -129,6 +132,30 @@ def data_folder() -> Path | None:
     return folder
 
 
+def resumable(name: str, compute: Callable[[], T]) -> T:
+    """The value of ``compute()``, kept under ``name`` while a long run is under way.
+
+    At book scale this is ``compute()``.  Under ``python -m dlopt.paper`` a value computed before the run was
+    stopped is read back, so that an experiment goes on in steps of minutes.
+
+    Args:
+        name: unique in the chapter, a file name: letters, digits, hyphens.  It must name what the value depends on.
+        compute: returns anything that :func:`torch.save` can keep.
+    """
+    folder = os.environ.get("DLOPT_PARTIAL", "")
+    if not folder:
+        return compute()
+    file = Path(folder) / f"{name}-{scale()}-{seed(0)}.pt"
+    if file.exists():
+        return torch.load(file, weights_only=False)
+    value = compute()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    torch.save(value, part)
+    part.replace(file)
+    return value
+
+
 def environment() -> dict[str, dict[str, str]]:
     """Versions and hardware of this process, for the status page and for stored results."""
     names = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn")
@@ -138,7 +165,6 @@ def environment() -> dict[str, dict[str, str]]:
         "hardware": {
             "processor": _processor(),
             "cores": str(os.cpu_count()),
-            "threads": str(torch.get_num_threads()),
             "gpu": gpu,
             "system": f"{platform.system()} {platform.machine()}",
         },

@@ -72,9 +72,8 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not match.
     """
-    labels = _labels(targets, outputs)
-    losses = functional.cross_entropy(outputs.flatten(0, -2), labels.flatten(), reduction="none")
-    return losses.view(labels.shape).mean(dim=-1)
+    chosen = outputs.gather(-1, _labels(targets, outputs).unsqueeze(-1)).squeeze(-1)
+    return (outputs.logsumexp(dim=-1) - chosen).mean(dim=-1)
 
 
 def accuracy(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -327,8 +326,8 @@ class _Watch:
                     f"not a tensor of shape {tuple(losses.shape)}."
                 )
             self.diverged = self.diverged.to(losses.device)
-            self.limit = self.factor * losses.clamp(min=1)
-        fresh = ~(losses.isfinite() & (losses <= self.limit) | self.diverged)
+            self.limit = (self.factor * losses.clamp(min=1)).clamp(max=torch.finfo(losses.dtype).max)
+        fresh = ~((losses <= self.limit) | self.diverged)
         if fresh.any():
             self.diverged = self.diverged | fresh
             self.when.update((member, step) for member in fresh.view(-1).nonzero().view(-1).tolist())
