@@ -49,18 +49,8 @@ def book(only: str | None = None) -> None:
 
 def _pages(only: str | None, *, everything: bool) -> None:
     """Run Jupyter Book; after a build that did not pass it reads every page again, or it would forget warnings."""
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter_book.cli.main",
-        "build",
-        str(ROOT),
-        "-q",
-        "-W",
-        "-n",
-        "--keep-going",
-    ]
-    command = [Path(sys.executable).with_name("jupyter-book").as_posix(), *command[3:]]
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = [str(program), "build", str(ROOT), "-q", "-W", "-n", "--keep-going"]
     if everything:
         command.append("--all")
     environment = {**os.environ, "BOOKKIT_ONLY": only or ""}
