@@ -72,10 +72,17 @@ class Trial:
 
 
 class Signal(NamedTuple):
-    """Per seed and layer, both (seeds, L): mean square of h^l over units and samples; norm of ∂F/∂W^l."""
+    """What each layer l = 1, …, L of an untrained network transmits, all (seeds, L).
 
-    preactivations: np.ndarray
-    gradients: np.ndarray
+    Attributes:
+        size: the mean square of h^l over units and samples.
+        distinct: 1 - cos of the angle between the vectors h^l of two samples, averaged over all pairs.
+        gradient: the Frobenius norm of ∂F/∂W^l.
+    """
+
+    size: np.ndarray
+    distinct: np.ndarray
+    gradient: np.ndarray
 
 
 def network(recipe: Recipe, data: Dataset, *, width: int, members: int, seed: int) -> Residual:
@@ -180,14 +187,18 @@ def signal(
         seed: of the first.
 
     Returns:
-        For each network and each layer l the mean square of h^l and the Frobenius norm of ∂F/∂W^l.
+        Size and distinctness of h^l and the size of ∂F/∂W^l, in double precision.
     """
-    model = network(recipe, data, width=width, members=seeds, seed=seed)
-    passes = model.passes(data.train_inputs[:samples])
+    model = network(recipe, data, width=width, members=seeds, seed=seed).double()
+    passes = model.passes(data.train_inputs[:samples].double())
     cross_entropy(passes.preactivations[-1], data.train_labels[:samples]).sum().backward()
-    forward = [h.detach().square().mean(dim=(-2, -1)) for h in passes.preactivations]
-    backward = [weight.grad.norm(dim=(-2, -1)) for weight in model.weights]
-    return Signal(torch.stack(forward, dim=1).cpu().numpy(), torch.stack(backward, dim=1).cpu().numpy())
+    size, distinct = [], []
+    for h in passes.preactivations:
+        size.append(h.detach().square().mean(dim=(-2, -1)))
+        directions = torch.nn.functional.normalize(h.detach(), dim=-1, eps=0.0)
+        distinct.append(1 - directions.mean(dim=-2).square().sum(dim=-1))
+    gradient = [weight.grad.norm(dim=(-2, -1)) for weight in model.weights]
+    return Signal(*(torch.stack(values, dim=1).cpu().numpy() for values in (size, distinct, gradient)))
 
 
 @torch.no_grad()
@@ -214,23 +225,25 @@ def shuffled(data: Dataset, *, seed: int) -> Dataset:
     return replace(data, train_labels=data.train_labels[order.to(data.train_labels.device)])
 
 
-def survival_depth(variance: float, width: int, tolerance: float) -> float:
-    """The depth L at which ReLU layers with weights N(0, variance) have shrunk (h^L)² to ``tolerance``.
+def survival_depth(variance: float, width: int, steps: int) -> float:
+    """The depth at which a ReLU network drawn from N(0, variance) needs ``steps`` times as many steps as Kaiming's.
 
     A layer multiplies the mean square of the pre-activations by a = width·variance/2, because ReLU passes on
-    half of it; so a^{L-1} = tolerance gives L = 1 + log(tolerance)/log(a).
+    half of it, and that of the backward errors likewise.  Each gradient ∂F/∂W^l holds L - 2 such layers, forward
+    and backward together, so one step of gradient descent, which lowers the loss by about η‖∇F‖², lowers it by
+    a^{L-2} of what it does at a = 1.  From a^{L-2} = 1/steps follows L = 2 + log(steps)/log(1/a).
 
     Args:
         variance: of each weight.
         width: of the hidden layers.
-        tolerance: the fraction of the first layer's mean square that is left, between 0 and 1.
+        steps: how many times slower the start may be.
 
     Raises:
-        ValueError: the layers do not shrink the signal, or the tolerance is no fraction.
+        ValueError: the layers do not shrink the signal.
     """
     factor = width * variance / 2
     if not 0 < factor < 1:
-        raise ValueError(f"the layers shrink no signal: width·variance/2 = {factor:g} must lie between 0 and 1.")
-    if not 0 < tolerance < 1:
-        raise ValueError(f"tolerance must lie between 0 and 1, not {tolerance:g}.")
-    return 1 + math.log(tolerance) / math.log(factor)
+        raise ValueError(
+            f"the layers shrink no signal: width·variance/2 = {factor:g} must lie between 0 and 1."
+        )
+    return 2 + math.log(steps) / math.log(1 / factor)

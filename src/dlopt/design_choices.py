@@ -105,7 +105,9 @@ def draw(axes: Axes, ledger: Sequence[Claim], edges: Sequence[Edge] = EDGES) -> 
     for edge in edges:
         line, width = _LINES[status(edge, ledger)]
         start, end = left[edge.choice], right[edge.benefit]
-        axes.plot([0, 1], [start, end], color=colors[edge.choice], linestyle=line, linewidth=width, gid=edge.name)
+        axes.plot(
+            [0, 1], [start, end], color=colors[edge.choice], linestyle=line, linewidth=width, gid=edge.name
+        )
         supporting, _, total = tally(edge, ledger)
         share = 0.12 + 0.08 * BENEFITS.index(edge.benefit)
         axes.annotate(

@@ -21,8 +21,8 @@ from numpy.polynomial import legendre
 from dlopt import runtime
 
 __all__ = [
-    "Errors", "Sample", "best_in_class", "decompose", "draw", "empirical_minimizer", "gradient_descent",
-    "largest_step", "legendre_features", "monomials", "risk", "target", "training_risk",
+    "Errors", "Sample", "Sweep", "best_in_class", "decompose", "draw", "empirical_minimizer", "gradient_descent",
+    "largest_step", "legendre_features", "monomials", "risk", "sweep", "target", "training_risk",
 ]  # fmt: skip
 
 Features = Callable[[np.ndarray, int], np.ndarray]
@@ -158,6 +158,44 @@ def decompose(
         optimization=float(gap @ gap + 2 * gap @ estimation),
         generalization=float(estimation @ estimation),
     )
+
+
+class Sweep(NamedTuple):
+    """Every sample, budget and degree: arrays (samples, budgets, degrees), ``errors`` with a last axis of three."""
+
+    errors: np.ndarray
+    risk: np.ndarray
+    training: np.ndarray
+
+
+def sweep(
+    samples: Sequence[Sample],
+    degrees: Sequence[int],
+    budgets: Sequence[float],
+    *,
+    relative_step: float = 0.5,
+    features: Features = monomials,
+) -> Sweep:
+    """The three errors, the risk and the training risk of gradient descent, stopped after each of ``budgets``.
+
+    Args:
+        samples: training data.
+        degrees: of the polynomials.
+        budgets: numbers of steps T, or infinity.
+        relative_step: η as a fraction of :func:`largest_step`.
+        features: the basis.
+    """
+    shape = (len(samples), len(budgets), len(degrees))
+    result = Sweep(np.empty((*shape, 3)), np.empty(shape), np.empty(shape))
+    for place in np.ndindex(shape):
+        sample, budget, degree = (
+            values[at] for values, at in zip((samples, budgets, degrees), place, strict=True)
+        )
+        fit = gradient_descent(sample, degree, budget, relative_step=relative_step, features=features)
+        result.errors[place] = decompose(sample, degree, fit, features)
+        result.risk[place] = risk(fit, features)
+        result.training[place] = training_risk(fit, sample, features)
+    return result
 
 
 def _orthonormal(coefficients: np.ndarray, features: Features) -> np.ndarray:

@@ -155,8 +155,12 @@ def _issues() -> tuple[Issue, ...]:
     return (
         Issue("diverged", "local", explosion, "gradients explode", replace(explosion, clip=1.0)),
         Issue("slow", "local", slowness, "curvatures differ", replace(slowness, function=_round_bowl)),
-        Issue("bad local minimum", "global", wells, "start in a wrong basin", replace(wells, start=(-0.3, 1.5))),
-        Issue("plateau", "global", plateau, "the loss saturates", replace(plateau, function=_logarithm_of_well)),
+        Issue(
+            "bad local minimum", "global", wells, "start in a wrong basin", replace(wells, start=(-0.3, 1.5))
+        ),
+        Issue(
+            "plateau", "global", plateau, "the loss saturates", replace(plateau, function=_logarithm_of_well)
+        ),
     )
 
 
