@@ -304,11 +304,11 @@ class TestStepSizes:
         assert network.weights[0].flatten().tolist() == pytest.approx([0.5 * 0.75, 0.75 * 0.875])
 
     @given(curve=st.floats(0.1, 10), fraction=st.floats(0.01, 1.99), steps=st.integers(0, 12))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40, deadline=None, derandomize=True)
     def test_on_a_parabola_gradient_descent_is_geometric(self, curve, fraction, steps):
         history = train(scalar(), ONE, ONE, loss=curvature(curve), steps=steps, step_size=fraction / curve)
         expected = curve / 2 * (1 - fraction) ** (2 * history.steps)
-        assert np.allclose(history.loss, expected, rtol=1e-9, atol=1e-300)
+        assert np.allclose(history.loss, expected, rtol=1e-9, atol=1e-12 * curve)
 
 
 class TestHistory:
@@ -471,7 +471,7 @@ class TestDivergence:
 
 
 @given(seed=st.integers(0, 1000), kind=st.sampled_from(["permute", "repeat"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, derandomize=True)
 def test_gradient_descent_sees_the_samples_as_a_set(seed, kind):
     x, y = regression()
     order = torch.randperm(N, generator=torch.Generator().manual_seed(seed))
@@ -484,7 +484,7 @@ def test_gradient_descent_sees_the_samples_as_a_set(seed, kind):
 
 
 @given(batch_size=st.integers(1, N), epochs=st.integers(1, 3), seed=st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_every_epoch_shows_every_sample_once(batch_size, epochs, seed):
     rows = torch.arange(N, dtype=torch.float64)[:, None]
     per_epoch = -(-N // batch_size)

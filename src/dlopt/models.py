@@ -97,6 +97,10 @@ def scaled_gaussian(gain: float) -> Initialization:
     return draw
 
 
+def _zeros(shape: tuple[int, ...], _: torch.Generator) -> Tensor:
+    return torch.zeros(shape)
+
+
 KAIMING = scaled_gaussian(math.sqrt(2))
 """Variance 2/fan_in, made for ReLU: the default of the networks below."""
 
@@ -157,24 +161,20 @@ class FullyConnected(nn.Module):
         self.widths = tuple(widths)
         self.activation = _activation(activation)
         self.members = members
-        draw_bias = bias if callable(bias) else gaussian(0.0)
-
-        draws = []
-        for member in range(members or 1):
-            generator = runtime.generator(seed + member)
-            draws.append([])
-            for fan_in, fan_out in itertools.pairwise(widths):
-                draws[-1].append(initialization((fan_out, fan_in), generator))
-                if bias:
-                    draws[-1].append(draw_bias((fan_out,), generator))
         device = runtime.device() if device is None else device
         dtype = torch.get_default_dtype() if dtype is None else dtype
-        parameters = [
-            nn.Parameter((torch.stack(drawn) if members else drawn[0]).to(device, dtype))
-            for drawn in zip(*draws, strict=True)
-        ]
-        self.weights = nn.ParameterList(parameters[::2] if bias else parameters)
-        self.biases = nn.ParameterList(parameters[1::2] if bias else [])
+        generators = [runtime.generator(seed + member) for member in range(members or 1)]
+
+        def parameter(shape: tuple[int, ...], draw: Initialization) -> nn.Parameter:
+            drawn = [draw(shape, generator) for generator in generators]
+            values = drawn[0] if members is None else torch.stack(drawn)
+            return nn.Parameter(values.to(device, dtype, copy=True))
+
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for fan_in, fan_out in itertools.pairwise(widths):
+            self.weights.append(parameter((fan_out, fan_in), initialization))
+            if bias:
+                self.biases.append(parameter((fan_out,), bias if callable(bias) else _zeros))
 
     @property
     def depth(self) -> int:

@@ -154,7 +154,7 @@ def train(
 
     Args:
         model: the network, with ``members`` networks side by side or one; any module will do.
-        inputs: (n, …), or (members, n, …) for inputs of each member's own.
+        inputs: (n, …), or (members, n, d_0) for inputs of each member's own.
         targets: as ``loss`` takes them, with the samples on the same axis.
         loss: maps outputs and targets to the mean loss, a scalar or (members,).
         steps: number of updates.
