@@ -41,7 +41,7 @@ def _robust(name: str | None) -> None:
 def _mutants(name: str | None) -> None:
     from bookkit.mutants import mutants
 
-    mutants(find(name).name if name else None)
+    mutants(name)
 
 
 def _bench(name: str | None) -> None:
