@@ -119,7 +119,7 @@ def trial(
     *,
     width: int = 64,
     epochs: int = 5,
-    pilot_epochs: int = 2,
+    pilot_epochs: int = 1,
     batch_size: int = 50,
     step_sizes: Sequence[float] = (0.01, 0.03, 0.1),
     seeds: int = 5,
@@ -160,10 +160,12 @@ def trial(
         )
         return history.loss[-1]
 
-    candidates = network(recipe, data, width=width, members=len(step_sizes), seed=seed)
-    _start_alike(candidates)
-    losses = run(candidates, torch.tensor(step_sizes), pilot_epochs)
-    step_size = step_sizes[int(np.argmin(losses))]
+    step_size = step_sizes[0]
+    if len(step_sizes) > 1:
+        candidates = network(recipe, data, width=width, members=len(step_sizes), seed=seed)
+        _start_alike(candidates)
+        losses = run(candidates, torch.tensor(step_sizes), pilot_epochs)
+        step_size = step_sizes[int(np.argmin(losses))]
 
     judged = network(recipe, data, width=width, members=seeds, seed=seed + 1)
     run(judged, step_size, epochs)

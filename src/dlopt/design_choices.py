@@ -26,7 +26,7 @@ SUPPORTING = frozenset({"reproduced", "partly", "illustrated"})
 
 @dataclass(frozen=True)
 class Edge:
-    """An arrow of the figure and the ids of the claims that would back it."""
+    """A line of the figure and the ids of the claims that would back it."""
 
     choice: str
     benefit: str
@@ -34,7 +34,7 @@ class Edge:
 
     @property
     def name(self) -> str:
-        """The arrow in words."""
+        """The line in words."""
         return f"{self.choice} → {self.benefit}"
 
 

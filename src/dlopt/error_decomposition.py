@@ -16,13 +16,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.polynomial import legendre
 
-from dlopt import runtime
+from dlopt import figures, runtime
 
 __all__ = [
-    "Errors", "Sample", "Sweep", "best_in_class", "decompose", "draw", "empirical_minimizer", "gradient_descent",
-    "largest_step", "legendre_features", "monomials", "risk", "sweep", "target", "training_risk",
+    "Errors", "Sample", "Sweep", "best_in_class", "decompose", "draw", "draw_errors", "empirical_minimizer",
+    "gradient_descent", "largest_step", "legendre_features", "monomials", "risk", "sweep", "target", "training_risk",
 ]  # fmt: skip
 
 Features = Callable[[np.ndarray, int], np.ndarray]
@@ -196,6 +197,26 @@ def sweep(
         result.risk[place] = risk(fit, features)
         result.training[place] = training_risk(fit, sample, features)
     return result
+
+
+def draw_errors(axes: Axes, degrees: Sequence[int], errors: np.ndarray) -> None:
+    """Stacked areas of the three errors; a negative optimization error is hatched, from the stack down to the risk.
+
+    Args:
+        axes: where to draw.
+        degrees: (D,).
+        errors: (D, 3), rows of :class:`Errors`.
+    """
+    representation, optimization, generalization = errors.T
+    base = representation + generalization
+    total = base + optimization
+    solid = {"alpha": 0.55, "linewidth": 0}
+    hatched = {"facecolor": "none", "edgecolor": figures.GREEN, "hatch": "/////", "linewidth": 0}
+    axes.fill_between(degrees, 0, representation, color=figures.BLUE, **solid)
+    axes.fill_between(degrees, representation, base, color=figures.ORANGE, **solid)
+    axes.fill_between(degrees, base, np.maximum(total, base), color=figures.GREEN, **solid)
+    axes.fill_between(degrees, base, np.minimum(total, base), **hatched)
+    axes.plot(degrees, total, color=figures.INK)
 
 
 def _orthonormal(coefficients: np.ndarray, features: Features) -> np.ndarray:

@@ -12,10 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 from torch.func import grad, hessian
 
-__all__ = ["ISSUES", "Issue", "Run", "chain", "descend", "terminal_state", "tilted_wells", "valley", "well"]
+from dlopt import figures
+
+__all__ = [
+    "ISSUES", "Issue", "Run", "chain", "descend", "draw_run", "terminal_state", "tilted_wells", "valley", "well",
+]  # fmt: skip
 
 Function = Callable[[Tensor], Tensor]
 """Maps θ = (u, v), shape (2,), or a grid of shape (2, …), to F(θ)."""
@@ -76,6 +81,8 @@ class Issue:
         run: where it shows.
         cause: what makes it happen, in a few words.
         mended: the run with that cause removed, and nothing else changed.
+        best: where F attains its minimum.
+        window: the part of the plane to show: left, right, bottom, top.
     """
 
     leaf: str
@@ -83,6 +90,8 @@ class Issue:
     run: Run
     cause: str
     mended: Run
+    best: tuple[float, float]
+    window: tuple[float, float, float, float]
 
 
 def descend(run: Run, *, limit: float = 1e6) -> np.ndarray:
@@ -142,27 +151,64 @@ def _round_bowl(theta: Tensor) -> Tensor:
     return 200 * (theta**2).sum(dim=0)
 
 
-def _least_value_of_wells() -> float:
-    stationary = np.roots([4, 0, -4, 0.3]).real
-    return float(min((u**2 - 1) ** 2 + 0.3 * u for u in stationary))
+def _bottom_of_wells() -> tuple[float, float]:
+    """The left root of F' = 4u³ - 4u + 0.3, at v = 0."""
+    return float(np.roots([4, 0, -4, 0.3]).real.min()), 0.0
 
 
 def _issues() -> tuple[Issue, ...]:
+    bottom = _bottom_of_wells()
     explosion = Run(chain, 0.0, (1.6, 1.4), 0.05)
     slowness = Run(valley, 0.0, (-3.0, 0.6), 1.9 / 400)
-    wells = Run(tilted_wells, _least_value_of_wells(), (1.7, 1.5), 0.05)
+    wells = Run(
+        tilted_wells, float(tilted_wells(torch.tensor(bottom, dtype=torch.float64))), (1.7, 1.5), 0.05
+    )
     plateau = Run(well, 0.0, (3.2, 2.4), 0.05)
     return (
-        Issue("diverged", "local", explosion, "gradients explode", replace(explosion, clip=1.0)),
-        Issue("slow", "local", slowness, "curvatures differ", replace(slowness, function=_round_bowl)),
         Issue(
-            "bad local minimum", "global", wells, "start in a wrong basin", replace(wells, start=(-0.3, 1.5))
+            "diverged", "local", explosion, "gradients explode", replace(explosion, clip=1.0),
+            best=(1.0, 1.0), window=(-0.2, 2.2, -0.2, 2.2),
         ),
         Issue(
-            "plateau", "global", plateau, "the loss saturates", replace(plateau, function=_logarithm_of_well)
+            "slow", "local", slowness, "curvatures differ", replace(slowness, function=_round_bowl),
+            best=(0.0, 0.0), window=(-3.4, 0.7, -0.9, 0.9),
         ),
-    )
+        Issue(
+            "bad local minimum", "global", wells, "start in a wrong basin", replace(wells, start=(-0.3, 1.5)),
+            best=bottom, window=(-1.9, 1.9, -1.2, 1.8),
+        ),
+        Issue(
+            "plateau", "global", plateau, "the loss saturates", replace(plateau, function=_logarithm_of_well),
+            best=(0.0, 0.0), window=(-2.0, 4.0, -2.0, 3.2),
+        ),
+    )  # fmt: skip
 
 
 ISSUES: tuple[Issue, ...] = _issues()
 """One for each leaf, in the survey's order."""
+
+
+def draw_run(axes: Axes, issue: Issue, path: np.ndarray) -> None:
+    """Contours of F - F* on a logarithmic scale, and the path: circle at its start, cross at its end, star at θ*.
+
+    Args:
+        axes: where to draw.
+        issue: gives the function and the window.
+        path: what :func:`descend` returned for ``issue.run``.
+    """
+    left, right, bottom, top = issue.window
+    u, v = np.meshgrid(np.linspace(left, right, 200), np.linspace(bottom, top, 200))
+    values = issue.run.function(torch.from_numpy(np.stack([u, v]))).numpy() - issue.run.minimum
+    axes.contour(u, v, np.log10(values + 1e-3), levels=12, cmap="viridis", linewidths=0.8, alpha=0.8)
+    axes.plot(*path.T, color=figures.RED, marker=".", markersize=3, linewidth=1.4)
+    axes.plot(*path[0], "o", color=figures.RED, markersize=9, markerfacecolor="none")
+    axes.plot(*path[-1], "x", color=figures.RED, markersize=8, markeredgewidth=2)
+    axes.plot(*issue.best, "*", color=figures.ORANGE, markersize=12)
+    axes.set(
+        title=f"{issue.kind}: {issue.leaf}",
+        xlim=(left, right),
+        ylim=(bottom, top),
+        xlabel="$u$",
+        ylabel="$v$",
+    )
+    axes.grid(visible=False)
