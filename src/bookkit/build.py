@@ -55,8 +55,17 @@ def _pages(executed: str, *, everything: bool) -> None:
     if everything:
         command.append("--all")
     environment = {**os.environ, "BOOKKIT_ONLY": executed}
-    if subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode:
-        raise UserError("The site was not built: Jupyter Book's messages above say why.")
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(f"{done.stdout}\nThe site was not built: Jupyter Book's messages above say why.")
 
 
 def _last_passed() -> str | None:
