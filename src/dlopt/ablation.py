@@ -118,8 +118,8 @@ def trial(
     data: Dataset,
     *,
     width: int = 64,
-    epochs: int = 5,
-    pilot_epochs: int = 1,
+    epochs: int = 7,
+    pilot_epochs: int = 2,
     batch_size: int = 50,
     step_sizes: Sequence[float] = (0.01, 0.03, 0.1),
     seeds: int = 5,
@@ -212,7 +212,7 @@ def _start_alike(model: torch.nn.Module) -> None:
 
 @torch.no_grad()
 def _settle(model: Residual, inputs: torch.Tensor) -> None:
-    """Give normalization the statistics of all the training samples: a few steps of GD leave no running average."""
+    """Give normalization the statistics of all the training samples: few steps of GD leave no running average."""
     momenta = [norm.momentum for norm in model.norms]
     for norm in model.norms:
         norm.momentum = 1.0
