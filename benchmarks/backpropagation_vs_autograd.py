@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from dlopt.tricks import backpropagation as bp
 from harness import compare
 
 from dlopt.models import ACTIVATIONS
+from dlopt.tricks import backpropagation as bp
 
 TANH = ACTIVATIONS["tanh"]
 
