@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from bookkit.chapters import ROOT, Chapter, all_chapters
+from bookkit.execute import SECONDS_BUDGET
 
 FIRST_CELL = """\
 try:
@@ -84,6 +85,14 @@ def test_a_cell_excused_from_comparison_says_why(chapter):
         marked = re.search(r"#\s*(NBVAL|PYTEST_VALIDATE)", cell.source)
         if marked or EXCUSES & set(cell.metadata.get("tags", [])):
             assert cell.metadata.get("dlopt", {}).get("excused"), cell.source
+
+
+@chapters
+def test_a_chapter_that_takes_longer_or_runs_alone_says_why(chapter):
+    seconds = chapter.metadata.get("seconds", SECONDS_BUDGET)
+    assert seconds <= 2 * SECONDS_BUDGET
+    assert seconds == SECONDS_BUDGET or len(chapter.metadata.get("why", "")) > 20
+    assert "alone" not in chapter.metadata or len(chapter.metadata["alone"]) > 20
 
 
 @chapters

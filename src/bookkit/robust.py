@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bookkit.chapters import ROOT, Chapter
 from bookkit.errors import UserError
-from bookkit.execute import ChapterError, run_all
+from bookkit.execute import THREADS, ChapterError, run_all
 from bookkit.ledger import checks
 
 CONDITIONS: dict[str, dict[str, str]] = {
     "torch without vector instructions": {"ATEN_CPU_CAPABILITY": "default"},
     "torch with AVX2": {"ATEN_CPU_CAPABILITY": "avx2"},
     "NumPy's kernels for an older core": {"OPENBLAS_CORETYPE": "Nehalem"},
-    "two threads": dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "2"),
+    "two threads": {**dict.fromkeys(THREADS, "2"), "OMP_WAIT_POLICY": "passive"},
     **{
         f"seeds moved by {offset}": {"DLOPT_SEED_OFFSET": str(offset)}
         for offset in (1000, 2000, 3000, 4000, 5000)
