@@ -23,6 +23,7 @@ __all__ = [
     "gradient_of",
     "one_over_local_constant",
     "quadratic_upper_bound",
+    "scheduled",
 ]
 
 Function = Callable[[Tensor], Tensor]
@@ -35,7 +36,7 @@ Gradient = Callable[[Tensor], Tensor]
 class StepSize(Protocol):
     """A rule for the step size: what :func:`descend` asks at every iterate."""
 
-    def __call__(self, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
+    def __call__(self, t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
         """The step sizes η_t, shape (starts,) or (), at ``points`` with ``gradients``, both of shape (starts, d)."""
         ...
 
@@ -136,7 +137,11 @@ def descend(
             norm = torch.linalg.vector_norm(slope, dim=1)
             moving = moving & (norm > tolerance)
             last = t == steps or not moving.any()
-            eta = points.new_zeros(count) if last else torch.where(moving, rule(function, points, slope), 0.0)
+            eta = (
+                points.new_zeros(count)
+                if last
+                else torch.where(moving, rule(t, function, points, slope), 0.0)
+            )
             if t in wanted or last:
                 times.append(t)
                 record.append((points, function(points), norm, eta, length))
@@ -157,8 +162,17 @@ def descend(
 def constant(eta: Tensor | float) -> StepSize:
     """The constant step size η_t = η; a tensor of shape (starts,) gives each start its own."""
 
-    def rule(function: Function, points: Tensor, gradients: Tensor) -> Tensor:
+    def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
         return torch.as_tensor(eta, dtype=points.dtype)
+
+    return rule
+
+
+def scheduled(schedule: Callable[[int], Tensor | float]) -> StepSize:
+    """A step size η_t = ``schedule(t)`` fixed in advance; a tensor of shape (starts,) serves each start its own."""
+
+    def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
+        return torch.as_tensor(schedule(t), dtype=points.dtype)
 
     return rule
 
@@ -178,7 +192,7 @@ def armijo(initial: float = 1.0, shrink: float = 0.5, decrease: float = 1e-4, tr
     Source: Proposition 1.2.1 of Bertsekas, *Nonlinear Programming*, which page 9 of the survey names.
     """
 
-    def rule(function: Function, points: Tensor, gradients: Tensor) -> Tensor:
+    def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
         value, squared_norm = function(points), gradients.square().sum(dim=1)
         eta = torch.full_like(value, initial)
         for _ in range(trials):
@@ -207,7 +221,7 @@ def armijo_by_interpolation(initial: float = 1.0, decrease: float = 1e-4, smalle
     Source: Nocedal and Wright, *Numerical Optimization*, section 3.5.
     """
 
-    def rule(function: Function, points: Tensor, gradients: Tensor) -> Tensor:
+    def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
         value, slope = function(points), -gradients.square().sum(dim=1)
 
         def rest(eta: Tensor) -> Tensor:
@@ -249,7 +263,7 @@ def one_over_local_constant(curvature: Callable[[Tensor], Tensor], cap: float = 
     Source: Appendix A, page 39 of the survey.
     """
 
-    def rule(function: Function, points: Tensor, gradients: Tensor) -> Tensor:
+    def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
         return (1 / curvature(points)).clamp(max=cap)
 
     return rule
