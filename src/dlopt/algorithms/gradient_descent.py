@@ -134,26 +134,21 @@ def descend(
     with torch.no_grad():
         for t in range(steps + 1):
             slope = gradient(points)
-            norm = torch.linalg.vector_norm(slope, dim=1)
+            norm = slope.square().sum(dim=1).sqrt()
             moving = moving & (norm > tolerance)
             last = t == steps or not moving.any()
-            eta = (
-                points.new_zeros(count)
-                if last
-                else torch.where(moving, rule(t, function, points, slope), 0.0)
-            )
+            eta = points.new_zeros(count) if last else rule(t, function, points, slope) * moving
             if t in wanted or last:
                 times.append(t)
                 record.append((points, function(points), norm, eta, length))
             if last:
                 break
-            step = torch.where(moving[:, None], eta[:, None] * slope, 0.0)
-            moved = points - step
-            inside = torch.linalg.vector_norm(moved, dim=1) <= limit  # False where it is not a number
+            moved = points - eta[:, None] * slope
+            inside = moved.square().sum(dim=1).sqrt() <= limit  # False where it is not a number
             diverged = diverged | (moving & ~inside)
             moving = moving & inside
-            points = torch.where(moving[:, None], moved, points)
-            length = length + torch.where(moving, torch.linalg.vector_norm(step, dim=1), 0.0)
+            points = moved if moving.all() else torch.where(moving[:, None], moved, points)
+            length = torch.where(moving, length + eta * norm, length)
             taken += moving
     columns = (torch.stack(column) for column in zip(*record, strict=True))
     return Trajectories(torch.tensor(times), *columns, diverged=diverged, taken=taken)

@@ -123,7 +123,7 @@ def with_ridge(function: Callable[[Tensor], Tensor], strength: float) -> Callabl
 
 
 def mexican_hat(points: Tensor, amplitude: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-    """The hat of Absil, Mahony and Andrews: e^{−1/(1−r²)} (1 − a(r) sin(φ − 1/(1−r²))) inside the unit circle, else 0.
+    """The hat of Absil, Mahony and Andrews: e^{−1/(1−r²)} (1 − a(r) sin(φ − 1/(1−r²))) for r < 1, and 0 elsewhere.
 
     With a(r) = 4r⁴/(4r⁴ + (1−r²)⁴) the spiral φ = 1/(1−r²) is a curve of steepest descent, so that the descent winds
     around the circle of minimizers for ever.
@@ -137,10 +137,7 @@ def mexican_hat(points: Tensor, amplitude: Callable[[Tensor], Tensor] | None = N
     """
     squared = points.square().sum(dim=-1)
     gap = (1 - squared).clamp(min=torch.finfo(points.dtype).tiny)
-    if amplitude is None:
-        share = 4 * squared**2 / (4 * squared**2 + gap**4)
-    else:
-        share = amplitude(squared.sqrt())
+    share = 4 * squared**2 / (4 * squared**2 + gap**4) if amplitude is None else amplitude(squared.sqrt())
     angle = torch.atan2(points[..., 1], points[..., 0])
     inside = torch.exp(-1 / gap) * (1 - share * torch.sin(angle - 1 / gap))
     return torch.where(squared < 1, inside, 0.0)
@@ -148,45 +145,43 @@ def mexican_hat(points: Tensor, amplitude: Callable[[Tensor], Tensor] | None = N
 
 @dataclass(frozen=True)
 class SpiralValley:
-    """F = ρ^p (1 − a sin(φ + c ln ρ)) with ρ = |1 − r|, in polar coordinates: a valley that winds around r = 1.
+    """F = ρ^p (1 − a sin(φ + c ln ρ)) for r > 1, with ρ = r − 1, and 0 on the disk r ≤ 1: a valley winding inward.
 
-    F ≥ 0 vanishes on the whole circle r = 1 and nowhere else, and is twice continuously differentiable there for
-    p > 2.  When a √(p² + c²) > p gradient descent follows the valley: φ grows like (c/p) ln t.  With c = 0 the walls do
-    not wind, and it arrives.
+    F ≥ 0 is twice continuously differentiable for p > 2, grows without bound, and has no stationary point outside the
+    disk.  When a √(p² + c²) > p gradient descent follows the valley down, and φ + c ln ρ settles, so that φ grows
+    without bound as ρ → 0.  With c = 0 the valley runs straight inward.
     """
 
-    power: float = 4.0
-    winding: float = 12.0
-    amplitude: float = 0.6
+    power: float = 2.25
+    winding: float = 5.0
+    amplitude: float = 0.45
 
     def __call__(self, points: Tensor) -> Tensor:
         """F, shape (…, 2) to (…,)."""
-        rho, angle = self._polar(points)
+        _, rho, angle = self._polar(points)
         return rho**self.power * (1 - self.amplitude * torch.sin(angle + self.winding * rho.log()))
 
     def gradient(self, points: Tensor) -> Tensor:
         """∇F in Cartesian coordinates, shape (…, 2)."""
         p, c, a = self.power, self.winding, self.amplitude
-        rho, angle = self._polar(points)
+        r, rho, angle = self._polar(points)
         phase = angle + c * rho.log()
-        r = torch.linalg.vector_norm(points, dim=-1)
-        by_rho = rho ** (p - 1) * (p * (1 - a * phase.sin()) - a * c * phase.cos())
-        by_angle = -(rho**p) * a * phase.cos()
-        radial = torch.sign(r - 1) * by_rho / r
-        tangential = by_angle / r**2
+        cosine = a * phase.cos()
+        along_r = rho ** (p - 1) * (p * (1 - a * phase.sin()) - c * cosine) / r
+        along_angle = -(rho**p) * cosine / r**2
         x, y = points.unbind(dim=-1)
-        return torch.stack([radial * x - tangential * y, radial * y + tangential * x], dim=-1)
+        return torch.stack([along_r * x - along_angle * y, along_r * y + along_angle * x], dim=-1)
 
     @staticmethod
-    def _polar(points: Tensor) -> tuple[Tensor, Tensor]:
+    def _polar(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """r, ρ and φ; ρ is kept from 0, where its powers vanish all the same."""
         r = torch.linalg.vector_norm(points, dim=-1)
-        rho = (1 - r).abs().clamp(min=1e-300)
-        return rho, torch.atan2(points[..., 1], points[..., 0])
+        return r, (r - 1).clamp(min=1e-100), torch.atan2(points[..., 1], points[..., 0])
 
 
 @dataclass(frozen=True)
 class TanhNetwork:
-    """F(θ) = (1/n) Σ_i (vᵀ tanh(W x_i) − y_i)², one hidden layer of ``width`` units, as a function of θ = (vec W, v)."""
+    """F(θ) = (1/n) Σ_i (vᵀ tanh(W x_i) − y_i)², one hidden layer, as a function of θ = (vec W, v)."""
 
     inputs: Tensor
     """x_i in rows, shape (n, d_0)."""
@@ -222,20 +217,23 @@ class TanhNetwork:
 
 
 class Escape:
-    """A smooth F ≥ 0 with F(t) = 2/t, F'(t) = −t², F''(t) = t² at the integers t ≥ 2, flat valleys between them.
+    """F = B + Σ_t ψ_t ≥ 0 with F(t) = B(t), F'(t) = −t², F''(t) = t² at every integer t ≥ 2: steeper and steeper.
 
-    F(w) = 2/w + ψ_t(w − t), t the integer nearest to w: ψ_t is the parabola with the missing slope and curvature,
-    cut off smoothly beyond |w − t| = ½ t⁻³ and zero from t⁻³ on.  The step 1/|F''(w)| leads from each integer to the
-    next.
+    B(w) = √(w² + 4) − w is convex, positive and decreasing, about 2/w far out.  ψ_t is the parabola in w − t that
+    adds the missing slope and curvature, cut off smoothly: whole up to |w − t| = ½ t⁻³, zero from t⁻³ on, never below
+    −1/t.
+    The step 1/|F''| leads from each integer to the next, and the steps Σ t⁻² sum to a finite number.
     """
 
     def __call__(self, points: Tensor) -> Tensor:
-        """F, shape (…, 1) to (…,); defined for w ≥ 3/2."""
+        """F, shape (…, 1) to (…,)."""
         w = points[..., 0]
-        t = w.detach().round()
+        root = (w**2 + 4).sqrt()
+        t = w.detach().round().clamp(min=2)
+        at = (t**2 + 4).sqrt()
+        slope, curvature = 1 - t / at - t**2, t**2 - 4 / at**3
         s = w - t
-        slope, curvature = -(t**2) + 2 / t**2, t**2 - 4 / t**3
-        return 2 / w + (slope * s + 0.5 * curvature * s**2) * _plateau(s * t**3)
+        return root - w + (slope * s + 0.5 * curvature * s**2) * _plateau(s * t**3)
 
     def curvature(self, points: Tensor) -> Tensor:
         """|F''|, shape (…, 1) to (…,)."""
