@@ -1,6 +1,8 @@
-# The commands of the book; each sets up .venv by itself.  CHAPTER=name restricts a command to one chapter.
+# The commands of the book; each sets up .venv by itself.  CHAPTER=name restricts a command to one chapter, ONLY=name the
+# benchmarks to one file.
 PYTHON ?= python3
 CHAPTER ?=
+ONLY ?=
 BOOK := .venv/bin/python -m bookkit
 
 .PHONY: book test run test-robust mutants bench clean
@@ -22,7 +24,7 @@ mutants: .venv/ready
 	@$(BOOK) mutants $(CHAPTER)
 
 bench: .venv/ready
-	@$(BOOK) bench
+	@$(BOOK) bench $(ONLY)
 
 clean:
 	rm -rf _build

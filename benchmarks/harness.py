@@ -6,6 +6,8 @@ import statistics
 import time
 from collections.abc import Callable
 
+import torch
+
 __all__ = ["compare"]
 
 
@@ -19,6 +21,8 @@ def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object],
         for job, measured in seconds.items():
             start = time.perf_counter()
             job()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             if repeat:
                 measured.append(time.perf_counter() - start)
     mine, peer = (statistics.median(measured) for measured in seconds.values())

@@ -45,7 +45,9 @@ class SmallBook:
         """A chapter with ``code`` cells after a title and some ``prose``."""
         cells = [nbformat.v4.new_markdown_cell(f"# Chapter {name}\n\n{prose}", id="prose")]
         cells += [nbformat.v4.new_code_cell(source, id=f"code{n}") for n, source in enumerate(code)]
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"dlopt": metadata or {}})
+        notebook = nbformat.v4.new_notebook(
+            cells=cells, metadata={"dlopt": metadata or {}, "language_info": {"name": "python"}}
+        )
         nbformat.write(notebook, self.path(name))
 
     def path(self, name: str) -> Path:

@@ -108,7 +108,7 @@ def test_a_run_that_fails_stores_nothing(small_book):
 
 
 def test_an_unknown_chapter_is_one_sentence_and_status_two(small_book):
-    for command in ("book", "test", "run", "robust", "mutants"):
+    for command in ("book", "test", "run", "robust"):
         done = small_book.python("-m", "bookkit", command, "three")
         assert done.returncode == 2
         assert done.stderr.strip() == "There is no chapter 'three'; the chapters are one, two."

@@ -13,13 +13,15 @@ from bookkit.chapters import ROOT, Chapter, all_chapters
 from bookkit.errors import UserError
 from dlopt.claims import DECIDED, Claim
 
-STEMS = (
-    "introduction problem-formulation backpropagation gradient-descent explosion-vanishing initialization "
-    "signal-propagation dynamical-isometry spectra normalization residual-networks ultra-deep sgd sgd-theory momentum "
-    "adaptive-methods distributed second-order large-scale-complexity tractable-problems landscape mode-connectivity "
-    "lottery-tickets sharp-flat-minima landscape-theory bad-local-minima linear-networks neural-tangent-kernel "
-    "mean-field-and-lazy shallow-networks conclusions"
-).split()
+STEMS = [
+    "introduction", "problem-formulation", "backpropagation", "gradient-descent", "explosion-vanishing",
+    "initialization", "signal-propagation", "dynamical-isometry", "spectra", "normalization",
+    "residual-networks", "ultra-deep", "sgd", "sgd-theory", "momentum",
+    "adaptive-methods", "distributed", "second-order", "large-scale-complexity", "tractable-problems",
+    "landscape", "mode-connectivity", "lottery-tickets", "sharp-flat-minima", "landscape-theory",
+    "bad-local-minima", "linear-networks", "neural-tangent-kernel", "mean-field-and-lazy", "shallow-networks",
+    "conclusions",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

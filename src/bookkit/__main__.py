@@ -41,7 +41,13 @@ def _robust(name: str | None) -> None:
 def _mutants(name: str | None) -> None:
     from bookkit.mutants import mutants
 
-    mutants(find(name).name if name else None)
+    mutants(name)
+
+
+def _bench(name: str | None) -> None:
+    from bookkit.bench import bench
+
+    bench(name)
 
 
 COMMANDS = {
@@ -50,6 +56,7 @@ COMMANDS = {
     "run": (_run, "execute chapters anew and store their outputs"),
     "robust": (_robust, "demand the same verdicts under other arithmetic and other seeds"),
     "mutants": (_mutants, "plant wrong formulas and demand that each is noticed"),
+    "bench": (_bench, "measure ours beside theirs; a name restricts it to one file of benchmarks/"),
 }
 
 
@@ -59,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (_, description) in COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description)
-        command.add_argument("chapter", nargs="?", help="one chapter only, by the stem of its file")
+        command.add_argument("chapter", nargs="?", help="one only, by the stem of its file")
     chosen = parser.parse_args(arguments)
     try:
         COMMANDS[chosen.command][0](chosen.chapter or None)

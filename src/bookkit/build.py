@@ -13,6 +13,7 @@ from pathlib import Path
 from bookkit.chapters import ROOT, SETTINGS, all_chapters, find
 from bookkit.errors import UserError
 from bookkit.execute import ensure
+from bookkit.ledger import rows
 
 SITE = ROOT / "_build" / "html"
 _PASSED = ROOT / "_build" / "passed"
@@ -28,7 +29,7 @@ def book(only: str | None = None) -> None:
         only: execute this chapter alone; the others are shown as their last run or their stored outputs left them.
 
     Raises:
-        UserError: the site has warnings, or there is no such chapter.
+        UserError: the ledger is malformed, the site has warnings, or there is no such chapter.
         ChapterError: a chapter's cell failed.
     """
     start = time.perf_counter()
@@ -40,6 +41,7 @@ def book(only: str | None = None) -> None:
     else:
         passed_before = _last_passed() is not None
         _PASSED.unlink(missing_ok=True)
+        rows()
         ensure(all_chapters(), only=only)
         _pages(only, everything=not passed_before)
         _PASSED.parent.mkdir(exist_ok=True)
@@ -49,18 +51,8 @@ def book(only: str | None = None) -> None:
 
 def _pages(only: str | None, *, everything: bool) -> None:
     """Run Jupyter Book; after a build that did not pass it reads every page again, or it would forget warnings."""
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter_book.cli.main",
-        "build",
-        str(ROOT),
-        "-q",
-        "-W",
-        "-n",
-        "--keep-going",
-    ]
-    command = [Path(sys.executable).with_name("jupyter-book").as_posix(), *command[3:]]
+    program = Path(sys.executable).with_name("jupyter-book")
+    command = [str(program), "build", str(ROOT), "-q", "-W", "-n", "--keep-going"]
     if everything:
         command.append("--all")
     environment = {**os.environ, "BOOKKIT_ONLY": only or ""}

@@ -1,8 +1,8 @@
 """Plants wrong formulas, one at a time, and demands that a claim or a test notices each.
 
-``tests/mutants.yml`` is a list of mutants: ``file``, the ``line`` as it is, the line as it would be ``wrong``,
-the ``chapter`` whose subject it is, and what must fail: a ``claim`` (the chapter is executed and that claim must
-raise) or a ``test`` (a pytest node).
+``tests/mutants.yml`` is a list of mutants: ``file``, the ``line`` as it is, the line as it would be ``wrong``, the
+``chapter`` whose subject it is (or ``ground-floor``), and what must fail: a ``claim`` (the chapter is executed and
+that claim must raise) or a ``test`` (a pytest node).
 """
 
 from __future__ import annotations
@@ -47,8 +47,12 @@ def read_mutants(path: Path = PATH) -> list[Mutant]:
     Raises:
         UserError: an entry is malformed, or its line does not stand exactly once in its file.
     """
+    try:
+        entries = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from None
     found = []
-    for number, entry in enumerate(yaml.safe_load(path.read_text()), start=1):
+    for number, entry in enumerate(entries, start=1):
         try:
             mutant = Mutant(**entry)
         except TypeError as error:
@@ -73,7 +77,11 @@ def mutants(chapter: str | None = None) -> None:
         UserError: a mutant survived.
     """
     survivors = []
-    chosen = [mutant for mutant in read_mutants() if chapter in (None, mutant.chapter)]
+    listed = read_mutants()
+    chosen = [mutant for mutant in listed if chapter in (None, mutant.chapter)]
+    if not chosen:
+        known = ", ".join(dict.fromkeys(mutant.chapter for mutant in listed))
+        raise UserError(f"There are no wrong formulas for {chapter!r}; there are for {known}.")
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
         for entry in _COPIED:
@@ -93,10 +101,10 @@ def mutants(chapter: str | None = None) -> None:
             if not noticed:
                 survivors.append(mutant)
     if survivors:
-        listed = "\n".join(
+        named = "\n".join(
             f"{mutant.file}: {mutant.wrong.strip()} ({mutant.noticed_by})" for mutant in survivors
         )
-        raise UserError(f"{len(survivors)} wrong formulas went unnoticed:\n{listed}")
+        raise UserError(f"{len(survivors)} wrong formulas went unnoticed:\n{named}")
     print(f"All {len(chosen)} wrong formulas were noticed.")
 
 

@@ -195,7 +195,7 @@ def read_ledger(path: str | Path) -> list[Claim]:
 
     path = Path(path)
     try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+        rows = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError:
         raise LedgerError(f"{path.name} is not in {path.resolve().parent}.") from None
     except yaml.YAMLError as error:

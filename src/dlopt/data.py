@@ -234,10 +234,11 @@ def _mnist(_: int) -> Split:
     if folder is None:
         return _download("mnist_784", "MNIST", tuple(MNIST_FILES), train=60_000, pixels=28 * 28)
     paths = [_find(folder, MNIST_FOLDERS, (name, f"{name}.gz"), "MNIST") for name in MNIST_FILES]
-    train_images, train_labels, test_images, test_labels = (
-        _read_idx(path, shape) for path, shape in zip(paths, MNIST_FILES.values(), strict=True)
+    train_pixels, train_labels, test_pixels, test_labels = (
+        _read_idx(path, shape).reshape(shape[0], -1)
+        for path, shape in zip(paths, MNIST_FILES.values(), strict=True)
     )
-    return train_images.reshape(60_000, -1), train_labels, test_images.reshape(10_000, -1), test_labels
+    return train_pixels, train_labels[:, 0], test_pixels, test_labels[:, 0]
 
 
 def _cifar10(_: int) -> Split:

@@ -59,7 +59,7 @@ ACTIVATIONS = {
         Activation(
             "leaky_relu",
             lambda h: functional.leaky_relu(h, 0.01),
-            lambda h: torch.where(h > 0, 1.0, 0.01).to(h),
+            lambda h: torch.ones_like(h).where(h > 0, 0.01),
         ),
         Activation("elu", functional.elu, lambda h: torch.exp(h.clamp(max=0))),
         Activation("tanh", torch.tanh, lambda h: 1 - torch.tanh(h) ** 2),
@@ -95,6 +95,10 @@ def scaled_gaussian(gain: float) -> Initialization:
         return gaussian(gain / math.sqrt(shape[-1]))(shape, generator)
 
     return draw
+
+
+def _zeros(shape: tuple[int, ...], _: torch.Generator) -> Tensor:
+    return torch.zeros(shape)
 
 
 KAIMING = scaled_gaussian(math.sqrt(2))
@@ -157,24 +161,20 @@ class FullyConnected(nn.Module):
         self.widths = tuple(widths)
         self.activation = _activation(activation)
         self.members = members
-        draw_bias = bias if callable(bias) else gaussian(0.0)
-
-        draws = []
-        for member in range(members or 1):
-            generator = runtime.generator(seed + member)
-            draws.append([])
-            for fan_in, fan_out in itertools.pairwise(widths):
-                draws[-1].append(initialization((fan_out, fan_in), generator))
-                if bias:
-                    draws[-1].append(draw_bias((fan_out,), generator))
         device = runtime.device() if device is None else device
         dtype = torch.get_default_dtype() if dtype is None else dtype
-        parameters = [
-            nn.Parameter((torch.stack(drawn) if members else drawn[0]).to(device, dtype))
-            for drawn in zip(*draws, strict=True)
-        ]
-        self.weights = nn.ParameterList(parameters[::2] if bias else parameters)
-        self.biases = nn.ParameterList(parameters[1::2] if bias else [])
+        generators = [runtime.generator(seed + member) for member in range(members or 1)]
+
+        def parameter(shape: tuple[int, ...], draw: Initialization) -> nn.Parameter:
+            drawn = [draw(shape, generator) for generator in generators]
+            values = drawn[0] if members is None else torch.stack(drawn)
+            return nn.Parameter(values.to(device, dtype, copy=True))
+
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for fan_in, fan_out in itertools.pairwise(widths):
+            self.weights.append(parameter((fan_out, fan_in), initialization))
+            if bias:
+                self.biases.append(parameter((fan_out,), bias if callable(bias) else _zeros))
 
     @property
     def depth(self) -> int:
@@ -223,13 +223,12 @@ class FullyConnected(nn.Module):
 
     def _inputs(self, x: Tensor) -> Tensor:
         """x as z^0, with a leading axis for the members where there are any."""
-        if self.members is not None and x.ndim == 2:
-            x = x.expand(self.members, -1, -1)
-        expected = [*([] if self.members is None else [self.members]), x.shape[-2], self.widths[0]]
-        if list(x.shape) != expected:
-            leading = "" if self.members is None else f" or ({self.members}, n, {self.widths[0]})"
-            raise ValueError(f"inputs must be (n, {self.widths[0]}){leading}, not {tuple(x.shape)}.")
-        return x
+        leading = () if self.members is None else (self.members,)
+        z = x.expand(*leading, -1, -1) if x.ndim == 2 else x
+        if z.ndim != len(leading) + 2 or z.shape[:-2] != leading or z.shape[-1] != self.widths[0]:
+            each = f" or ({self.members}, n, {self.widths[0]})" if leading else ""
+            raise ValueError(f"inputs must be (n, {self.widths[0]}){each}, not {tuple(x.shape)}.")
+        return z
 
     def _linear(self, layer: int, z: Tensor) -> Tensor:
         """W^l z^{l-1} + b^l for every sample and every member."""
@@ -277,20 +276,18 @@ class BatchNormalization(nn.Module):
         Raises:
             ValueError: a batch of one sample in training, which has no variance.
         """
-        if self.training:
-            variance, mean = torch.var_mean(h, dim=-2, correction=0)
-            self._average(mean, variance, h.shape[-2])
-        else:
-            variance, mean = self.running_variance, self.running_mean
-        factor = self.gamma / torch.sqrt(variance + self.epsilon)
-        return (h - mean.unsqueeze(-2)) * factor.unsqueeze(-2) + self.beta.unsqueeze(-2)
-
-    @torch.no_grad()
-    def _average(self, mean: Tensor, variance: Tensor, samples: int) -> None:
-        if samples < 2:
-            raise ValueError("batch normalization needs two or more samples in a training batch.")
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_variance.lerp_(variance * samples / (samples - 1), self.momentum)
+        by_sample = h.movedim(-2, 0)
+        normalized = functional.batch_norm(
+            by_sample.flatten(1),
+            self.running_mean.view(-1),
+            self.running_variance.view(-1),
+            self.gamma.view(-1),
+            self.beta.view(-1),
+            training=self.training,
+            momentum=self.momentum,
+            eps=self.epsilon,
+        )
+        return normalized.view_as(by_sample).movedim(0, -2)
 
 
 class Residual(FullyConnected):

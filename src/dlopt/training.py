@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 from tqdm import tqdm
 
@@ -99,14 +100,12 @@ def objective(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> 
     The model computes as it does in training: batch normalization uses the statistics of these samples.  Its
     running averages are left as they were.
     """
-    buffers = [buffer.clone() for buffer in model.buffers()]
-    training = model.training
+    copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    mode = model.training
     model.train()
-    value = loss(model(inputs), targets)
-    model.train(training)
-    for buffer, before in zip(model.buffers(), buffers, strict=True):
-        buffer.copy_(before)
-    return value
+    outputs = functional_call(model, copies, (inputs,))
+    model.train(mode)
+    return loss(outputs, targets)
 
 
 @dataclass
@@ -155,7 +154,7 @@ def train(
 
     Args:
         model: the network, with ``members`` networks side by side or one; any module will do.
-        inputs: (n, …), or (members, n, …) for inputs of each member's own.
+        inputs: (n, …), or (members, n, d_0) for inputs of each member's own.
         targets: as ``loss`` takes them, with the samples on the same axis.
         loss: maps outputs and targets to the mean loss, a scalar or (members,).
         steps: number of updates.
@@ -181,9 +180,9 @@ def train(
     """
     members = getattr(model, "members", None)
     samples = _Samples(inputs, targets, members)
-    _check(members, samples.count, steps, step_size, optimizer, batch_size, sampling, every)
+    _check(samples.count, steps, step_size, optimizer, batch_size, sampling, every)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    update = _descent(parameters, step_size) if optimizer is None else _wrapped(optimizer(parameters))
+    update = _stepper(optimizer(parameters)) if optimizer else _descent(parameters, step_size, members)
     batches = samples.batches(batch_size, sampling, seed, shared_batches)
     watch = _Watch(parameters, members, divergence)
     log = _Log(model, record or {}, watch)
@@ -194,6 +193,7 @@ def train(
 
     mode = model.training
     model.train()
+    last = steps
     for step in tqdm(range(steps), disable=None, leave=False, delay=1.0):
         recording = step % every == 0
         if recording:
@@ -204,15 +204,16 @@ def train(
         if recording:
             log.add_loss(losses.detach() if batch_size is None else whole_loss(), step)
         if watch.all_diverged:
+            last = step
             break
         for parameter in parameters:
             parameter.grad = None
         losses.sum().backward()
         update(step)
         watch.restore()
-    else:
-        log.measure(steps)
-        log.add_loss(whole_loss(), steps)
+    if last not in log.steps[-1:]:
+        log.measure(last)
+        log.add_loss(whole_loss(), last)
     for parameter in parameters:
         parameter.grad = None
     model.train(mode)
@@ -277,26 +278,49 @@ def _gathered(tensor: Tensor, index: Tensor, own: bool) -> Tensor:
 
 
 def _descent(
-    parameters: list[nn.Parameter], step_size: StepSize | Callable[[int], StepSize]
+    parameters: list[nn.Parameter], step_size: StepSize | Callable[[int], StepSize], members: int | None
 ) -> Callable[[int], None]:
     """The update (6), with one step size or one for each member."""
+    step_size_at = _schedule(step_size, members)
 
     @torch.no_grad()
     def update(step: int) -> None:
-        eta = step_size(step) if callable(step_size) else step_size
+        eta = step_size_at(step)
         for parameter in parameters:
             if parameter.grad is None:
                 continue
-            if isinstance(eta, Tensor):
-                eta = eta.to(parameter)
-                parameter.addcmul_(eta.view(-1, *[1] * (parameter.ndim - 1)), parameter.grad, value=-1)
-            else:
+            if isinstance(eta, float):
                 parameter.add_(parameter.grad, alpha=-eta)
+            else:
+                each = eta.to(parameter).view(-1, *[1] * (parameter.ndim - 1))
+                parameter.addcmul_(each, parameter.grad, value=-1)
 
     return update
 
 
-def _wrapped(optimizer: Stepper) -> Callable[[int], None]:
+def _schedule(
+    step_size: StepSize | Callable[[int], StepSize], members: int | None
+) -> Callable[[int], StepSize]:
+    """η_t as a function of t: a float, or a tensor (members,)."""
+
+    def checked(eta: StepSize) -> StepSize:
+        if np.shape(eta) == ():
+            return float(eta)
+        if np.shape(eta) == (members,):
+            return torch.as_tensor(eta)
+        each = "" if members is None else f" or one for each of {members} members"
+        raise ValueError(f"step_size must be a number{each}, not of shape {tuple(np.shape(eta))}.")
+
+    if callable(step_size):
+        return lambda step: checked(step_size(step))
+    constant = checked(step_size)
+    return lambda _: constant
+
+
+def _stepper(optimizer: Stepper) -> Callable[[int], None]:
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise ValueError("torch.optim.LBFGS evaluates the loss by itself: it needs a loop of its own.")
+
     def update(_: int) -> None:
         optimizer.step()
 
@@ -360,15 +384,17 @@ class _Log:
     def measure(self, step: int) -> None:
         """Evaluate the recorded functions at the present parameters."""
         self.steps.append(step)
+        if not self.record:
+            return
         self.model.eval()
         for name, function in self.record.items():
             value = function(self.model)
-            self.values[name].append(np.array(value.detach().cpu() if isinstance(value, Tensor) else value))
+            self.values[name].append(_array(value))
         self.model.train()
 
     def add_loss(self, losses: Tensor, step: int) -> None:
         self.watch.look(losses, step)
-        self.losses.append(losses.masked_fill(self.watch.diverged, torch.inf).cpu().numpy())
+        self.losses.append(_array(losses.masked_fill(self.watch.diverged, torch.inf)))
 
     def history(self) -> History:
         return History(
@@ -380,8 +406,12 @@ class _Log:
         )
 
 
+def _array(value: Tensor | float) -> np.ndarray:
+    """A copy of the value that no later step changes."""
+    return np.array(value.detach().cpu().numpy() if isinstance(value, Tensor) else value)
+
+
 def _check(
-    members: int | None,
     count: int,
     steps: int,
     step_size: StepSize | Callable[[int], StepSize] | None,
@@ -392,11 +422,6 @@ def _check(
 ) -> None:
     if (step_size is None) == (optimizer is None):
         raise ValueError("give either a step_size or an optimizer, not both and not neither.")
-    if isinstance(step_size, Tensor) and step_size.shape not in ((), (members,)):
-        raise ValueError(
-            f"step_size of shape {tuple(step_size.shape)} must be a number"
-            + ("." if members is None else f" or one for each of the {members} members.")
-        )
     if steps < 0 or every < 1:
         raise ValueError(f"steps must be 0 or more and every 1 or more, not {steps} and {every}.")
     if batch_size is not None and not 1 <= batch_size <= count:
