@@ -62,7 +62,7 @@ def geometric_steps(last: int, per_decade: int = 40) -> list[int]:
     return sorted(t for t in times | {t + 1 for t in times} if t < last)
 
 
-def notions_of_convergence(run: Trajectories, decades: int = 1, shrink: float = 0.8) -> Notions:
+def notions_of_convergence(run: Trajectories, decades: int = 1, shrink: float = 0.7) -> Notions:
     """Decide the notions of convergence of section 3.2 from recorded iterates.
 
     Over each of the last ``decades`` decades of t, and the one before them, are taken the largest ‖∇F(θ_t)‖, the

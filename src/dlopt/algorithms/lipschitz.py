@@ -16,12 +16,14 @@ from numpy.polynomial import Polynomial
 from torch import Tensor
 
 __all__ = [
+    "cosine_sum_constant",
     "estimated_constant",
     "hessian_norm",
     "level_radius",
     "matrix_factorization_constant",
     "polynomial_constant",
     "scalar_chain_constant",
+    "scalar_chain_slope",
     "tanh_network_constant",
 ]
 
@@ -36,6 +38,29 @@ def level_radius(value: Tensor, strength: float) -> Tensor:
     if strength <= 0:
         raise ValueError(f"strength is {strength}: without a ridge, F ≥ 0 bounds no level set.")
     return (value / strength).sqrt()
+
+
+def cosine_sum_constant(amplitudes: Tensor, frequencies: Tensor) -> Tensor:
+    """A bound of ‖∇²F‖ on the whole space for F = Σ_k a_k (1 + cos(ω_kᵀθ + φ_k)): λ_max(Σ_k a_k ω_k ω_kᵀ).
+
+    Args:
+        amplitudes: a_k ≥ 0, shape (terms,).
+        frequencies: ω_k in rows, shape (terms, d).
+    """
+    return torch.linalg.eigvalsh((amplitudes[:, None] * frequencies).T @ frequencies)[-1]
+
+
+def scalar_chain_slope(radius: Tensor | float, depth: int) -> Tensor:
+    """max ‖∇F‖ over the ball ‖w‖ ≤ R, exactly, of F = ½ (w_1 ⋯ w_L − 1)²: √L s^{L−1} (1 + s^L), s = R/√L.
+
+    ‖∇F‖ = |P − 1| ‖∇P‖, and both factors are largest where |w_i| = s and P = −s^L.
+
+    Args:
+        radius: R ≥ 0, a number or any shape.
+        depth: L ≥ 1.
+    """
+    s = torch.as_tensor(radius, dtype=torch.float64) / math.sqrt(depth)
+    return math.sqrt(depth) * s ** (depth - 1) * (1 + s**depth)
 
 
 def scalar_chain_constant(radius: Tensor | float, depth: int) -> Tensor:

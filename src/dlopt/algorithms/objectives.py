@@ -6,8 +6,10 @@ runs from many starts at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -16,6 +18,8 @@ __all__ = [
     "Escape",
     "SpiralValley",
     "TanhNetwork",
+    "cosine_sum",
+    "fully_connected_loss",
     "matrix_factorization",
     "mexican_hat",
     "one_minus_sixth_power",
@@ -113,6 +117,43 @@ def matrix_factorization(target: Tensor, rank: int) -> Callable[[Tensor], Tensor
     return function
 
 
+def cosine_sum(amplitudes: Tensor, frequencies: Tensor, phases: Tensor) -> Callable[[Tensor], Tensor]:
+    """F(θ) = Σ_k a_k (1 + cos(ω_kᵀθ + φ_k)) ≥ 0, whose Hessian lies between ∓Σ_k a_k ω_k ω_kᵀ everywhere.
+
+    Args:
+        amplitudes: a_k > 0, shape (terms,).
+        frequencies: ω_k in rows, shape (terms, d).
+        phases: φ_k, shape (terms,).
+    """
+
+    def function(points: Tensor) -> Tensor:
+        return (amplitudes * (1 + torch.cos(points @ frequencies.T + phases))).sum(dim=-1)
+
+    return function
+
+
+def fully_connected_loss(
+    inputs: Tensor, targets: Tensor, widths: Sequence[int]
+) -> Callable[[Tensor], Tensor]:
+    """(3) for a ReLU network without biases, as a function of θ = (vec W¹, …, vec W^L).
+
+    Args:
+        inputs: x_i in rows, shape (n, d_0).
+        targets: y_i in rows, shape (n, d_L).
+        widths: d_0, …, d_L.
+    """
+    shapes = [(after, before) for before, after in pairwise(widths)]
+
+    def function(points: Tensor) -> Tensor:
+        parts = points.split([rows * columns for rows, columns in shapes], dim=-1)
+        signal = inputs
+        for index, (part, shape) in enumerate(zip(parts, shapes, strict=True)):
+            signal = (signal.relu() if index else signal) @ part.unflatten(-1, shape).transpose(-1, -2)
+        return (signal - targets).square().sum(dim=-1).mean(dim=-1)
+
+    return function
+
+
 def with_ridge(function: Callable[[Tensor], Tensor], strength: float) -> Callable[[Tensor], Tensor]:
     """F(θ) + λ‖θ‖²: when F ≥ 0, its level set {· ≤ c} lies in the ball of radius √(c/λ)."""
 
@@ -162,21 +203,31 @@ class SpiralValley:
         return rho**self.power * (1 - self.amplitude * torch.sin(angle + self.winding * rho.log()))
 
     def gradient(self, points: Tensor) -> Tensor:
-        """∇F in Cartesian coordinates, shape (…, 2)."""
+        """∇F, as the complex number e^{iφ} (∂F/∂r + (i/r) ∂F/∂φ); shape (…, 2)."""
         p, c, a = self.power, self.winding, self.amplitude
         r, rho, angle = self._polar(points)
         phase = angle + c * rho.log()
-        cosine = a * phase.cos()
-        along_r = rho ** (p - 1) * (p * (1 - a * phase.sin()) - c * cosine) / r
-        along_angle = -(rho**p) * cosine / r**2
-        x, y = points.unbind(dim=-1)
-        return torch.stack([along_r * x - along_angle * y, along_r * y + along_angle * x], dim=-1)
+        cosine, height = a * phase.cos(), rho**p
+        along_r = height / rho * (p - p * a * phase.sin() - c * cosine)
+        along_angle = -height * cosine / r
+        return torch.view_as_real(torch.view_as_complex(points) / r * torch.complex(along_r, along_angle))
+
+    def floor(self, distances: Tensor) -> Tensor:
+        """Points of the valley at ρ = ``distances``, shape (starts,) to (starts, 2): where its course is steady.
+
+        There p (1 − a sin ψ) = a c cos ψ with ψ = φ + c ln ρ; of the two solutions, the stable one.
+        """
+        p, c, a = self.power, self.winding, self.amplitude
+        phase = math.atan2(p, c) + math.acos(p / (a * math.hypot(p, c)))
+        angle = phase - c * distances.log()
+        return (1 + distances)[:, None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
 
     @staticmethod
     def _polar(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """r, ρ and φ; ρ is kept from 0, where its powers vanish all the same."""
-        r = torch.linalg.vector_norm(points, dim=-1)
-        return r, (r - 1).clamp(min=1e-100), torch.atan2(points[..., 1], points[..., 0])
+        z = torch.view_as_complex(points)
+        r = z.abs()
+        return r, (r - 1).clamp(min=1e-100), z.angle()
 
 
 @dataclass(frozen=True)
