@@ -58,7 +58,7 @@ class Trajectories:
     lengths: Tensor
     """Σ_{s<t} ‖θ_{s+1} − θ_s‖, shape (recorded, starts)."""
     diverged: Tensor
-    """Whether the start left the ball of radius ``limit`` or met a value that is no number, shape (starts,)."""
+    """Whether the start would have left the ball of radius ``limit`` or met a gradient that is no number."""
     taken: Tensor
     """How many steps the start took before it was frozen, shape (starts,)."""
 
@@ -97,8 +97,8 @@ def descend(
 ) -> Trajectories:
     """Gradient descent θ_{t+1} = θ_t − η_t ∇F(θ_t), equation (6), from every row of ``starts``.
 
-    A start is frozen where it stands when its next iterate would leave the ball of radius ``limit`` or is no number
-    (it diverged), or when ‖∇F(θ_t)‖ ≤ ``tolerance`` (it arrived); the others go on.
+    A start is frozen where it stands when its next iterate would leave the ball of radius ``limit`` or its gradient
+    is no number (it diverged), or when ‖∇F(θ_t)‖ ≤ ``tolerance`` (it arrived); the others go on.
 
     Args:
         function: F, maps (starts, d) to (starts,).
@@ -113,7 +113,7 @@ def descend(
     Raises:
         ValueError: ``starts`` is no matrix of points, or ``steps`` is negative.
 
-    Source: equation (6), page 7 of the survey.
+    Source: equation (6), section 3 of the survey.
     """
     points = torch.atleast_2d(starts.detach()).clone()
     if points.ndim != 2:
@@ -135,7 +135,8 @@ def descend(
         for t in range(steps + 1):
             slope = gradient(points)
             norm = slope.square().sum(dim=1).sqrt()
-            moving = moving & (norm > tolerance)
+            diverged = diverged | (moving & ~norm.isfinite())
+            moving = moving & (norm > tolerance) & ~diverged
             last = t == steps or not moving.any()
             eta = points.new_zeros(count) if last else rule(t, function, points, slope) * moving
             if t in wanted or last:
@@ -184,7 +185,7 @@ def armijo(initial: float = 1.0, shrink: float = 0.5, decrease: float = 1e-4, tr
         decrease: c in (0, 1), the share of the decrease that the slope promises.
         trials: how many trials before giving up.
 
-    Source: Proposition 1.2.1 of Bertsekas, *Nonlinear Programming*, which page 9 of the survey names.
+    Source: Proposition 1.2.1 of Bertsekas, *Nonlinear Programming*, which section 3.2 of the survey names.
     """
 
     def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
@@ -255,7 +256,7 @@ def one_over_local_constant(curvature: Callable[[Tensor], Tensor], cap: float = 
         curvature: β, maps (starts, d) to (starts,).
         cap: largest step allowed.
 
-    Source: Appendix A, page 39 of the survey.
+    Source: Appendix A of the survey.
     """
 
     def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
@@ -277,7 +278,7 @@ def quadratic_upper_bound(function: Function, centers: Tensor, beta: Tensor | fl
     Returns:
         u(·; θ), which maps (points, starts, d) to (points, starts).
 
-    Source: Appendix A, page 39 of the survey.
+    Source: Appendix A of the survey.
     """
     value, slope = function(centers), gradient_of(function)(centers)
 
