@@ -54,10 +54,11 @@ def test_no_stored_output_is_a_warning_an_error_or_noise(chapter):
 
 
 @chapters
-def test_the_first_code_cell_says_what_to_install(chapter):
-    first = code_cells(chapter)[0]
+def test_a_chapter_opens_with_its_title_and_its_first_code_says_what_to_install(chapter):
+    title, first = chapter.notebook.cells[:2]
+    assert title.source.startswith("# ")
     assert first.source == FIRST_CELL
-    assert "hide-input" in first.metadata.tags
+    assert "remove-input" in first.metadata.tags
 
 
 @chapters

@@ -20,7 +20,7 @@ DECIDED = ("reproduced", "partly", "not-reproduced", "fails-as-stated", "illustr
 """The verdicts that a cell decides."""
 
 VERDICTS = (*DECIDED, "quoted", "planned")
-"""All verdicts: ``quoted`` (a number we cannot check) and ``planned`` (not there yet) are decided by no cell."""
+"""The verdicts of the ledger; ``quoted`` (we cannot check it) and ``planned`` (not yet there) no cell decides."""
 
 
 class ClaimError(AssertionError):

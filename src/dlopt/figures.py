@@ -182,4 +182,4 @@ def glue(name: str, value: Any) -> None:
         from myst_nb import glue as keep
     except ModuleNotFoundError:
         return
-    keep(name, value, display=False)
+    keep(name, value.item() if isinstance(value, np.generic) else value, display=False)

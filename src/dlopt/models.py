@@ -205,7 +205,8 @@ class FullyConnected(nn.Module):
         for layer in range(1, self.depth + 1):
             h = self._linear(layer, z)
             yield z, h
-            z = self.activation(h)
+            if layer < self.depth:
+                z = self.activation(h)
 
     def member(self, index: int) -> Self:
         """Member ``index`` as a single network: a copy that shares nothing with this one."""
@@ -362,6 +363,8 @@ class Residual(FullyConnected):
             if closes and self.skip == "inside":
                 h = h + start
             yield z, h
+            if layer == self.depth:
+                return
             z = self.activation(h)
             if closes and self.skip == "outside":
                 z = z + start
