@@ -125,9 +125,9 @@ def descend(
     wanted = {0, steps, *(range(0, steps, every) if isinstance(every, int) else every)}
 
     count = len(points)
-    moving = torch.ones(count, dtype=torch.bool)
-    diverged = torch.zeros(count, dtype=torch.bool)
-    taken = torch.zeros(count, dtype=torch.long)
+    moving = points.new_ones(count, dtype=torch.bool)
+    diverged = points.new_zeros(count, dtype=torch.bool)
+    taken = points.new_zeros(count, dtype=torch.long)
     length = points.new_zeros(count)
     record: list[tuple[Tensor, ...]] = []
     times: list[int] = []
@@ -138,7 +138,11 @@ def descend(
             diverged = diverged | (moving & ~norm.isfinite())
             moving = moving & (norm > tolerance) & ~diverged
             last = t == steps or not moving.any()
-            eta = points.new_zeros(count) if last else rule(t, function, points, slope) * moving
+            eta = (
+                points.new_zeros(count)
+                if last
+                else torch.where(moving, rule(t, function, points, slope), 0.0)
+            )
             if t in wanted or last:
                 times.append(t)
                 record.append((points, function(points), norm, eta, length))
@@ -159,7 +163,7 @@ def constant(eta: Tensor | float) -> StepSize:
     """The constant step size η_t = η; a tensor of shape (starts,) gives each start its own."""
 
     def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
-        return torch.as_tensor(eta, dtype=points.dtype)
+        return torch.as_tensor(eta, dtype=points.dtype, device=points.device)
 
     return rule
 
@@ -168,7 +172,7 @@ def scheduled(schedule: Callable[[int], Tensor | float]) -> StepSize:
     """A step size η_t = ``schedule(t)`` fixed in advance; a tensor of shape (starts,) serves each start its own."""
 
     def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
-        return torch.as_tensor(schedule(t), dtype=points.dtype)
+        return torch.as_tensor(schedule(t), dtype=points.dtype, device=points.device)
 
     return rule
 
