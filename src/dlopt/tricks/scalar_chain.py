@@ -105,7 +105,7 @@ def first_passage(
     starts: ArrayLike,
     step_size: ArrayLike,
     *,
-    tolerance: float = 1e-3,
+    tolerance: ArrayLike = 1e-3,
     most: int = 100_000,
     target: ArrayLike = 1.0,
 ) -> Array:
@@ -116,7 +116,7 @@ def first_passage(
     Args:
         starts: (n, L).
         step_size: η, a number or one for each start, (n,).
-        tolerance: of the loss.
+        tolerance: of the loss, a number or one for each start, (n,).
         most: steps after which a start is given up.
         target: y, a number or one for each start, (n,).
 
@@ -124,8 +124,9 @@ def first_passage(
         (n,): whole numbers, infinite for a start that did not arrive.
     """
     w = np.array(starts, dtype=float)
-    eta = np.broadcast_to(np.asarray(step_size, dtype=float), len(w))[:, None]
-    target = np.broadcast_to(np.asarray(target, dtype=float), len(w))
+    eta, target, tolerance = (
+        np.broadcast_to(np.asarray(option, dtype=float), len(w)) for option in (step_size, target, tolerance)
+    )
     passage = np.full(len(w), np.inf)
     running = np.arange(len(w))
     for step in range(most + 1):
@@ -134,10 +135,12 @@ def first_passage(
         passage[running[arrived]] = step
         staying = ~arrived & (np.abs(product) <= 1e6)
         if not staying.all():
-            w, eta, target, running = w[staying], eta[staying], target[staying], running[staying]
+            w, eta, target, tolerance, running = (
+                array[staying] for array in (w, eta, target, tolerance, running)
+            )
             if not len(running):
                 break
-        w = w - eta * gradient(w, target)
+        w = w - eta[:, None] * gradient(w, target)
     return passage
 
 
