@@ -130,8 +130,9 @@ def first_passage(
     passage = np.full(len(w), np.inf)
     running = np.arange(len(w))
     for step in range(most + 1):
-        product = np.prod(w, axis=-1)
-        arrived = 0.5 * (product - target) ** 2 <= tolerance
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = np.prod(w, axis=-1)
+        arrived = np.abs(product - target) <= np.sqrt(2 * tolerance)
         passage[running[arrived]] = step
         staying = ~arrived & (np.abs(product) <= 1e6)
         if not staying.all():
@@ -257,7 +258,7 @@ def moderate_fraction(
     if depth < 2 or not 0 <= low < high:
         raise ValueError("the share needs a depth of 2 or more and bounds 0 ≤ low < high.")
     t = special.gammaincinv(depth - 1, (np.arange(nodes) + 0.5) / nodes)
-    q = half_width ** (depth - 1) * np.exp(-t)
+    q = np.exp(np.clip((depth - 1) * np.log(half_width) - t, -300, 300))
 
     def length_below(bound: float) -> Array:
         """Length of {w_1 in [-a, a]: q |q w_1 - 1| < bound}."""
