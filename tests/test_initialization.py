@@ -23,7 +23,7 @@ from dlopt.initialization import (
     xavier_normal,
     xavier_uniform,
     zeros,
-)  # fmt: skip
+)
 from dlopt.models import FullyConnected
 
 SHAPES = {
