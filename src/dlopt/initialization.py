@@ -87,7 +87,7 @@ def scaled_gaussian(gain: float) -> Initialization:
 def lecun_normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Entries N(0, 1/fan_in), equation (15): keeps the forward variance of linear layers.
 
-    LeCun, Bottou, Orr, Müller: Efficient BackProp (1998), equation (16) there.
+    LeCun, Bottou, Orr, Müller: Efficient BackProp (1998).
     """
     fan_in, _ = fans(shape)
     return gaussian(math.sqrt(1 / fan_in))(shape, generator)
@@ -112,7 +112,7 @@ def xavier_uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor
 def kaiming_normal(mode: str = "fan_in", slope: float = 0.0) -> Initialization:
     """Entries N(0, 2/((1 + slope²)·fan)), equation (17): fan_in serves the forward, fan_out the backward signal.
 
-    He, Zhang, Ren, Sun: Delving deep into rectifiers (2015), equations (10), (14) and (15) there.
+    He, Zhang, Ren, Sun: Delving deep into rectifiers (2015), equations (10) and (14) there.
 
     Args:
         mode: "fan_in" or "fan_out".
