@@ -232,8 +232,8 @@ def fixed_point(activation: str | Activation, sigma_w: ArrayLike, sigma_b: Array
     identity.
 
     Returns:
-        The common shape of sigma_w and sigma_b: q*; 0 where variances die out; infinity where they grow without
-        bound; not-a-number where every q is fixed, as for ReLU with σ_w² = 2 and no bias.
+        The common shape of sigma_w and sigma_b: q*; 0 where variances die out; infinity where large ones grow
+        without bound; not-a-number where every q is fixed, as for ReLU with σ_w² = 2 and no bias.
     """
     sigma_w, sigma_b = (np.asarray(sigma, dtype=float) for sigma in np.broadcast_arrays(sigma_w, sigma_b))
     grid = np.geomspace(1e-14, 1e8, 89).reshape(-1, *[1] * sigma_w.ndim)
