@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from dlopt.convolutional import Convolutional, kaiming_convolution
+from dlopt.convolutional import Convolutional
 from dlopt.models import ACTIVATIONS
+from dlopt.training import cross_entropy, train
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -92,9 +93,34 @@ def test_both_precisions_start_at_the_same_point_and_another_seed_elsewhere():
     )
 
 
-def test_the_default_is_kaimings_over_the_whole_receptive_field():
-    drawn = kaiming_convolution((200, 30, 3, 3), torch.Generator().manual_seed(0))
-    assert drawn.var().item() == pytest.approx(2 / 270, rel=0.03)
+def test_the_defaults_are_kaimings_over_the_whole_receptive_field_and_lecuns_head():
+    network = Convolutional([30, 200], 300)
+    assert network.weights[0].var().item() == pytest.approx(2 / 270, rel=0.03)
+    assert network.head.var().item() == pytest.approx(1 / 200, rel=0.03)
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": True, "pooling": "flatten", "strides": (1, 2)}])
+def test_each_member_is_the_single_network_with_its_seed(options):
+    arguments = {"activation": "tanh", "size": (6, 6), "dtype": torch.float64, **options}
+    together = Convolutional([2, 5, 4], 3, members=3, seed=7, **arguments)
+    outputs, passes = together(images()), together.passes(images())
+    for m in range(3):
+        alone = Convolutional([2, 5, 4], 3, seed=7 + m, **arguments)
+        for single in (alone, together.member(m)):
+            assert torch.allclose(outputs[m], single(images()), atol=1e-13)
+            for ours, theirs in zip(passes, single.passes(images()), strict=True):
+                for many, one in zip(ours, theirs, strict=True):
+                    assert torch.allclose(many[m], one, atol=1e-13)
+
+
+def test_members_train_as_the_single_networks_do():
+    arguments = {"activation": "tanh", "dtype": torch.float64}
+    labels = torch.tensor([0, 2, 1])
+    together = Convolutional([2, 4, 4], 3, members=2, **arguments)
+    alone = Convolutional([2, 4, 4], 3, seed=1, **arguments)
+    settings = {"loss": cross_entropy, "steps": 5, "step_size": 0.1}
+    losses = train(together, images(), labels, **settings).loss
+    assert losses[:, 1] == pytest.approx(train(alone, images(), labels, **settings).loss, rel=1e-10)
 
 
 def test_the_initialization_is_asked_for_each_layer_in_order():
@@ -120,6 +146,7 @@ def test_the_initialization_is_asked_for_each_layer_in_order():
         ({"pooling": "max"}, "pooling must be"),
         ({"pooling": "flatten"}, "needs the size"),
         ({"outputs": 0}, "outputs must be"),
+        ({"members": 0}, "members must be"),
         ({"activation": "step"}, "unknown activation 'step'"),
     ],
 )
@@ -131,6 +158,10 @@ def test_what_makes_no_network_is_refused_in_one_sentence(options, message):
 def test_inputs_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"inputs must be \(n, 2, height, width\)"):
         Convolutional([2, 3])(torch.zeros(1, 3, 4, 4))
+    with pytest.raises(ValueError, match=r"made for images of \(4, 4\), not \(6, 6\)"):
+        Convolutional([2, 3], size=(4, 4), pooling="flatten")(torch.zeros(1, 2, 6, 6))
+    with pytest.raises(ValueError, match="it has no members"):
+        Convolutional([2, 3]).member(0)
 
 
 @needs_cuda
