@@ -73,7 +73,7 @@ class SlopeDistribution(NamedTuple):
         return float(self.weights @ self.values**k)
 
 
-def slope_distribution(activation: str | Activation, q: float, points: int = 4000) -> SlopeDistribution:
+def slope_distribution(activation: str | Activation, q: float, points: int = 400) -> SlopeDistribution:
     """ν at equally probable points h_i = √q Φ^{-1}((i - ½)/points), which is exact for slopes with jumps, too.
 
     Args:
@@ -171,13 +171,15 @@ def singular_value_density(
         rate = depth / y + (depth - 1) * slope / (m * (1 + m))
         return value + gaussian * depth * np.log(1 + m), rate + gaussian * depth * slope / (1 + m), m
 
-    heights = np.geomspace(1e3 * fuss_catalan_edge(depth) * max(1.0, values.max() * sigma_w**2) ** depth, blur, 160)
+    heights = np.geomspace(
+        1e3 * fuss_catalan_edge(depth) * max(1.0, values.max() * sigma_w**2) ** depth, blur, 160
+    )
     y = None
     for height in heights:
         z = x * (1 + 1j * height)
         if y is None:
             y = z * slopes.moment(1) / mean_square(slopes, depth, sigma_w)
-        for _ in range(6):
+        for _ in range(4):
             value, rate, m = log_z(y)
             error = value - np.log(z)
             error = error.real + 1j * ((error.imag + math.pi) % (2 * math.pi) - math.pi)
