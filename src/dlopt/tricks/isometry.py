@@ -99,7 +99,7 @@ def mean_square(slopes: SlopeDistribution, depth: int, sigma_w: float) -> float:
 
 
 def relative_variance(slopes: SlopeDistribution, depth: int, ensemble: str) -> float:
-    """Var(s²) / (E s²)² = L (μ_2/μ_1² - 1 - s₁), equation (22) of the 2017 paper, in the limit of infinite width.
+    """Var(s²) / (E s²)² = L (μ_2/μ_1² - 1 - s₁), for infinite width: the central result of the 2017 paper.
 
     Linear: 0 for orthogonal, L for Gaussian weights.  ReLU: L and 2L.
 

@@ -102,7 +102,7 @@ def decoupled_start(target: Tensor, strength: float, depth: int, generator: torc
 def mode_strength(t: np.ndarray, s: float, u0: float, tau: float = 1.0) -> np.ndarray:
     """u(t) = s e^{2st/τ} / (e^{2st/τ} - 1 + s/u_0), which solves τ du/dt = 2u(s - u): two layers.
 
-    Saxe et al., equation (8).
+    From Saxe et al., for whitened inputs and a start aligned with the target.
     """
     growth = np.exp(-2 * s * np.asarray(t, dtype=float) / tau)
     return s / (1 + (s / u0 - 1) * growth)

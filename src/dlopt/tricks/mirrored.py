@@ -1,6 +1,6 @@
 """Orthogonal starts under which a ReLU network is linear: mirrored weights.
 
-Balduzzi et al.: The shattered gradients problem (2017), section 5 ("looks linear"), and Burkholz, Dubatovka:
+Balduzzi et al.: The shattered gradients problem (2017), who call it looks-linear, and Burkholz, Dubatovka:
 Initialization of ReLUs for dynamical isometry (2019).
 """
 

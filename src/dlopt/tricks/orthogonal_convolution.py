@@ -16,7 +16,9 @@ from torch import Tensor
 
 from dlopt.initialization import Initialization, orthogonal
 
-__all__ = ["block_convolution", "conv_orthogonal", "delta_orthogonal", "singular_values"]
+__all__ = [
+    "block_convolution", "conv_orthogonal", "delta_orthogonal", "projection_kernel", "singular_values",
+]  # fmt: skip
 
 
 def delta_orthogonal(gain: float = 1.0) -> Initialization:
@@ -54,10 +56,22 @@ def conv_orthogonal(gain: float = 1.0) -> Initialization:
         c_out, c_in, kernel = _checked(shape)
         weights = orthogonal(gain)((c_out, c_in), generator)[:, :, None, None]
         for _ in range(kernel - 1):
-            weights = block_convolution(weights, _two_by_two(c_in, generator))
+            weights = block_convolution(weights, projection_kernel(c_in, generator))
         return weights
 
     return draw
+
+
+def projection_kernel(channels: int, generator: torch.Generator) -> Tensor:
+    """P P', P (I - P') over (I - P) P', (I - P)(I - P') with random projections P, P': a 2 × 2 kernel, an isometry.
+
+    Returns:
+        (channels, channels, 2, 2).
+    """
+    identity = torch.eye(channels, dtype=torch.float64)
+    p, other = _projection(channels, generator), _projection(channels, generator)
+    rows = [torch.stack([left @ other, left @ (identity - other)], dim=-1) for left in (p, identity - p)]
+    return torch.stack(rows, dim=-2)
 
 
 def block_convolution(a: Tensor, b: Tensor) -> Tensor:
@@ -100,14 +114,6 @@ def singular_values(kernel: Tensor, size: tuple[int, int]) -> Tensor:
         raise ValueError(f"a kernel of {tuple(kernel.shape[-2:])} does not fit images of {tuple(size)}.")
     at_frequencies = torch.fft.fft2(kernel, s=size).permute(2, 3, 0, 1)
     return torch.linalg.svdvals(at_frequencies).flatten().sort(descending=True).values
-
-
-def _two_by_two(channels: int, generator: torch.Generator) -> Tensor:
-    """(channels, channels, 2, 2): the outer product of two kernels P, I - P, one for each direction."""
-    identity = torch.eye(channels, dtype=torch.float64)
-    p, q = _projection(channels, generator), _projection(channels, generator)
-    rows = [torch.stack([left @ q, left @ (identity - q)], dim=-1) for left in (p, identity - p)]
-    return torch.stack(rows, dim=-2)
 
 
 def _projection(channels: int, generator: torch.Generator) -> Tensor:
