@@ -23,6 +23,10 @@ from dlopt.training import Loss, objective
 
 __all__ = ["GaussNewton", "Hessian"]
 
+BATCHED = 2000
+"""Parameters up to which a CPU multiplies several vectors as one batch; above, a loop is faster.  A GPU always
+batches."""
+
 Term = Callable[[], Tensor]
 """A closure that returns the loss, or a summand of it: a scalar, or (members,)."""
 
@@ -68,12 +72,15 @@ class _Operator:
             raise ValueError(f"vectors must be {trailing} or (k, {str(trailing)[1:]}, not {tuple(v.shape)}.")
         if v.ndim == len(trailing):
             return self._product(v)
+        if self.device.type == "cuda" or v[0].numel() <= BATCHED:
+            return torch.vmap(self._product)(v)
         return torch.stack([self._product(one) for one in v])
 
     def matrix(self) -> Tensor:
         """The dense matrix, (P, P) or (members, P, P): P products, so for small networks only."""
         unit = torch.eye(self.size, dtype=self.dtype, device=self.device)
-        rows = torch.stack([self._product(row.expand(*self.leading, -1)) for row in unit], dim=-2)
+        unit = unit.reshape(-1, *[1] * len(self.leading), self.size).expand(-1, *self.leading, -1)
+        rows = torch.cat([self(part) for part in unit.split(64)]).movedim(0, -2)
         return (rows + rows.mT) / 2
 
     def _split(self, v: Tensor) -> list[Tensor]:

@@ -4,7 +4,8 @@ The matrix is a function ``product`` that maps (…, n) to (…, n), each row v 
 (:class:`dlopt.curvature.Hessian`), or ``lambda v: v @ A``.  Leading axes are independent starts, or independent
 matrices if the product treats them so; one call of the product advances all of them.
 
-Vectors have the start's data type.  The tridiagonal matrices and everything computed from them are in double precision.
+Vectors have the start's data type.  The tridiagonal matrices and everything computed from them are in double
+precision.
 """
 
 from __future__ import annotations
@@ -144,8 +145,8 @@ def spectral_density(
         steps: m, of Lanczos.
 
     Returns:
-        One rule whose weights sum to one: nodes and weights (k m,), not sorted.  With further leading axes, (k, …, n),
-        the probes are the first axis and the result is (…, k m).
+        One rule whose weights sum to one: nodes and weights (k m,), not sorted.  Of starts (k, …, n) the first axis
+        holds the probes, and the result is (…, k m).
     """
     rules = quadrature(lanczos(product, starts, steps, reorthogonalize=reorthogonalize))
     probes = len(starts)
