@@ -22,14 +22,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlopt import runtime
+from dlopt.initialization import KAIMING, Initialization, zeros
 
 __all__ = [
-    "ACTIVATIONS", "KAIMING", "Activation", "BatchNormalization", "FullyConnected", "Initialization",
-    "Passes", "Residual", "gaussian", "scaled_gaussian",
+    "ACTIVATIONS", "Activation", "BatchNormalization", "FullyConnected", "Passes", "Residual", "as_activation",
 ]  # fmt: skip
-
-Initialization = Callable[[tuple[int, ...], torch.Generator], Tensor]
-"""Draws a tensor of the given shape; fan_in is the shape's last entry."""
 
 
 @dataclass(frozen=True)
@@ -74,35 +71,6 @@ ACTIVATIONS = {
     )
 }
 """The activations of the survey and of the papers that it cites, by name."""
-
-
-def gaussian(std: float) -> Initialization:
-    """Entries N(0, std²), whatever the shape."""
-
-    def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return std * torch.randn(shape, generator=generator, dtype=torch.float64)
-
-    return draw
-
-
-def scaled_gaussian(gain: float) -> Initialization:
-    """Entries N(0, gain²/fan_in), where fan_in is the last entry of the shape.
-
-    gain = 1 is LeCun's initialization, (15); gain = √2 is Kaiming's for ReLU, (17).
-    """
-
-    def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return gaussian(gain / math.sqrt(shape[-1]))(shape, generator)
-
-    return draw
-
-
-def _zeros(shape: tuple[int, ...], _: torch.Generator) -> Tensor:
-    return torch.zeros(shape)
-
-
-KAIMING = scaled_gaussian(math.sqrt(2))
-"""Variance 2/fan_in, made for ReLU: the default of the networks below."""
 
 
 class Passes(NamedTuple):
@@ -159,7 +127,7 @@ class FullyConnected(nn.Module):
         if members is not None and members < 1:
             raise ValueError(f"members must be None or a positive number, not {members}.")
         self.widths = tuple(widths)
-        self.activation = _activation(activation)
+        self.activation = as_activation(activation)
         self.members = members
         device = runtime.device() if device is None else device
         dtype = torch.get_default_dtype() if dtype is None else dtype
@@ -174,7 +142,7 @@ class FullyConnected(nn.Module):
         for fan_in, fan_out in itertools.pairwise(widths):
             self.weights.append(parameter((fan_out, fan_in), initialization))
             if bias:
-                self.biases.append(parameter((fan_out,), bias if callable(bias) else _zeros))
+                self.biases.append(parameter((fan_out,), bias if callable(bias) else zeros))
 
     @property
     def depth(self) -> int:
@@ -381,7 +349,12 @@ class Residual(FullyConnected):
         )  # fmt: skip
 
 
-def _activation(activation: str | Activation) -> Activation:
+def as_activation(activation: str | Activation) -> Activation:
+    """The activation of that name in :data:`ACTIVATIONS`, or ``activation`` itself where it is one.
+
+    Raises:
+        ValueError: no activation has the name.
+    """
     if isinstance(activation, Activation):
         return activation
     if activation not in ACTIVATIONS:
