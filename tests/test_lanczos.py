@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlopt import lanczos as lz
+from dlopt.models import FullyConnected
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -205,3 +206,10 @@ class TestTopEigenvalues:
             lz.top_eigenvalues(product(torch.eye(3)), torch.ones(3), 2, by="size")
         with pytest.raises(ValueError, match="between 1 and the 2 steps"):
             lz.top_eigenvalues(product(torch.eye(3)), torch.ones(3), 2, count=3)
+
+
+def test_unit_vectors_do_not_repeat_the_weights_of_a_network_with_their_seed():
+    network = FullyConnected((40, 50), dtype=torch.float64)
+    weights = network.weights[0].detach().flatten()
+    overlap = starts(weights.numel()) @ weights / weights.norm()
+    assert abs(overlap) < 0.1
