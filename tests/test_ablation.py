@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dlopt import data
-from dlopt.ablation import Recipe, network, shuffled, signal, survival_depth, trial
+from dlopt.introduction.ablation import Recipe, network, shuffled, signal, survival_depth, trial
 
 DIGITS = data.load("digits", device="cpu")
 

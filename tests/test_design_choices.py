@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from dlopt.claims import read_ledger
-from dlopt.design_choices import BENEFITS, CHOICES, EDGES, draw, drawn, status, tally
+from dlopt.introduction.design_choices import BENEFITS, CHOICES, EDGES, draw, drawn, status, tally
 
 LEDGER = read_ledger(Path(__file__).parents[1] / "book" / "claims.yml")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 
-from dlopt import error_decomposition as ed
+from dlopt.introduction import error_decomposition as ed
 
 SAMPLE = ed.draw(50, noise=0.3, seed=0)
 

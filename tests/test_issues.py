@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlopt.issues import ISSUES, Run, chain, descend, terminal_state, valley
+from dlopt.introduction.issues import ISSUES, Run, chain, descend, terminal_state, valley
 
 
 @pytest.mark.parametrize("issue", ISSUES, ids=lambda issue: issue.leaf)

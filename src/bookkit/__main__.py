@@ -29,7 +29,7 @@ def _test(name: str | None) -> None:
 def _run(name: str | None) -> None:
     for chapter in _chapters(name):
         done = store(chapter)
-        print(f"  stored     {chapter.name:<28} {done.record['seconds']:6.1f} s", flush=True)
+        print(f"  stored     {chapter.name:<28} {done.record['seconds']:6.1f} s")
 
 
 def _robust(name: str | None) -> None:
@@ -68,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=description, description=description)
         command.add_argument("chapter", nargs="?", help="one only, by the stem of its file")
     chosen = parser.parse_args(arguments)
+    sys.stdout.reconfigure(line_buffering=True)  # through a pipe, too, each line comes as it is printed
     try:
         COMMANDS[chosen.command][0](chosen.chapter or None)
     except UserError as error:

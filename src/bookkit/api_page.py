@@ -20,6 +20,7 @@ PACKAGE = Path(dlopt.__file__).parent
 MODULES = "bookkit-modules"
 WINGS = {
     "": "Ground floor",
+    "introduction": "The questions (section 1)",
     "tricks": "Tricks (section 4)",
     "algorithms": "Algorithms (section 5)",
     "landscape": "The landscape (section 6)",

@@ -24,6 +24,6 @@ def bench(only: str | None = None) -> None:
         raise UserError(f"There is no benchmark {only!r}; there are {', '.join(found)}.")
     for name, file in found.items():
         if only in (None, name):
-            print(f"{name}:", flush=True)
+            print(f"{name}:")
             if subprocess.run([sys.executable, str(file)], cwd=ROOT, check=False).returncode:
                 raise UserError(f"The benchmark {name} failed: its messages are above.")

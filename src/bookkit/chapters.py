@@ -176,7 +176,7 @@ def execution_key(chapter: Chapter) -> str:
     Its code cells, the modules of ``dlopt`` that they import, the pinned requirements, other files that it says
     it reads, the interpreter and the settings in the environment.  Prose is not among them.
     """
-    digest = hashlib.sha256(hash_of_code(chapter.notebook).encode())
+    digest = hashlib.sha256(chapter.code_hash.encode())
     reads = [ROOT / "book" / name for name in chapter.metadata.get("reads", [])]
     for file in [ROOT / "requirements.txt", *modules_used(chapter), *reads]:
         try:

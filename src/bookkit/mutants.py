@@ -94,10 +94,7 @@ def mutants(chapter: str | None = None) -> None:
                 shutil.copy(source, copy / entry)
         for mutant in chosen:
             noticed = _noticed(mutant, copy)
-            print(
-                f"  {'noticed' if noticed else 'SURVIVED':<9} {mutant.file}: {mutant.wrong.strip()}",
-                flush=True,
-            )
+            print(f"  {'noticed' if noticed else 'SURVIVED':<9} {mutant.file}: {mutant.wrong.strip()}")
             if not noticed:
                 survivors.append(mutant)
     if survivors:

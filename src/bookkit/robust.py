@@ -30,7 +30,7 @@ def robust(chapters: list[Chapter]) -> None:
     for number, (name, extra) in enumerate(CONDITIONS.items()):
         for chapter in chapters:
             problem = _problem(chapter, extra, ROOT / "_build" / "robust" / str(number))
-            print(f"  {'differs' if problem else 'same':<8} {chapter.name:<28} {name}", flush=True)
+            print(f"  {'differs' if problem else 'same':<8} {chapter.name:<28} {name}")
             if problem:
                 problems.append(f"{chapter.name}, {name}: {problem}")
     if problems:

@@ -33,7 +33,7 @@ def run_tests(only: str | None = None) -> None:
     _step("chapters", _nbval(chapters))
     start = time.perf_counter()
     book(execute=False)  # nbval has just compared the stored outputs with fresh ones
-    print(f"  passed     site ({time.perf_counter() - start:.0f} s)", flush=True)
+    print(f"  passed     site ({time.perf_counter() - start:.0f} s)")
     _step("site tests", [_pytest(SITE_TESTS)])
 
 
@@ -67,4 +67,4 @@ def _step(name: str, commands: list[list[str]]) -> None:
     for command in commands:
         if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
             raise UserError(f"The step {name!r} failed: its messages are above.")
-    print(f"  passed     {name} ({time.perf_counter() - start:.0f} s)", flush=True)
+    print(f"  passed     {name} ({time.perf_counter() - start:.0f} s)")

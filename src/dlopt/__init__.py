@@ -2,5 +2,6 @@
 
 Ground floor: :mod:`dlopt.runtime`, :mod:`dlopt.data`, :mod:`dlopt.models`, :mod:`dlopt.training`,
 :mod:`dlopt.claims`, :mod:`dlopt.figures`.  Each wing above it mirrors a part of the survey:
-:mod:`dlopt.tricks` is section 4.
+:mod:`dlopt.introduction` is section 1, :mod:`dlopt.tricks` section 4, :mod:`dlopt.algorithms` section 5 and
+:mod:`dlopt.landscape` section 6.
 """

@@ -1,4 +1,4 @@
-"""How the trials of :mod:`dlopt.ablation` are drawn."""
+"""How the trials of :mod:`dlopt.introduction.ablation` are drawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from dlopt import figures
-from dlopt.ablation import Recipe, Signal, Trial
+from dlopt.introduction.ablation import Recipe, Signal, Trial
 
 __all__ = ["INGREDIENTS", "draw_grid", "draw_signals", "draw_trials"]
 

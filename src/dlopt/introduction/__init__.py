@@ -1,0 +1,1 @@
+"""The survey's questions, before any method: section 1."""
