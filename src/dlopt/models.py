@@ -235,9 +235,13 @@ class FullyConnected(nn.Module):
             raise ValueError(f"inputs must be (n, {self.widths[0]}){each}, not {tuple(x.shape)}.")
         return z
 
+    def weight(self, layer: int) -> Tensor:
+        """W^l, (d_l, d_{l-1}) or (members, d_l, d_{l-1}); what a reparametrized network overrides."""
+        return self.weights[layer - 1]
+
     def _linear(self, layer: int, z: Tensor) -> Tensor:
         """W^l z^{l-1} + b^l for every sample and every member."""
-        weight = self.weights[layer - 1]
+        weight = self.weight(layer)
         bias = self.biases[layer - 1] if self.biases else None
         if self.members is None:
             return functional.linear(z, weight, bias)
