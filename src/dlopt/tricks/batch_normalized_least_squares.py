@@ -11,6 +11,7 @@ Source: Cai, Li & Shen, A quantitative analysis of the effect of batch normaliza
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,7 +61,7 @@ def descend(
     iterations: int,
     *,
     eta_scale: float = 1.0,
-    every: int = 1,
+    every: int | Sequence[int] = 1,
 ) -> Run:
     """BNGD: a ← a + η_a (wᵀg/σ - a),  w ← w + η (a/σ) (g - (wᵀg/σ²) H w), both from the old (a, w).
 
@@ -71,7 +72,7 @@ def descend(
         eta: η, one for each run, (steps,).
         iterations: how many.
         eta_scale: η_a, in (0, 1].
-        every: record every so many iterations.
+        every: record every so many iterations, or at exactly these.
 
     Raises:
         ValueError: η_a is not in (0, 1], or the start is orthogonal to g.
@@ -83,12 +84,13 @@ def descend(
     eta = np.asarray(eta, dtype=float)
     w = np.repeat(np.asarray(start, dtype=float)[None], len(eta), axis=0)
     a = w @ g / np.sqrt(np.einsum("sd,de,se->s", w, covariance, w))
+    looks = set() if isinstance(every, int) else set(map(int, every))
     recorded, excess, effective = [], [], []
     for iteration in range(iterations + 1):
         covariance_w = w @ covariance
         squared = np.einsum("sd,sd->s", w, covariance_w)
         sigma, along = np.sqrt(squared), w @ g
-        if iteration % every == 0:
+        if iteration % every == 0 if isinstance(every, int) else iteration in looks:
             recorded.append(iteration)
             excess.append(excess_loss(a, w, covariance, g))
             effective.append(effective_step(a, w, covariance, g, eta))
@@ -100,9 +102,12 @@ def descend(
 def plain_descend(
     covariance: np.ndarray, g: np.ndarray, start: np.ndarray, eta: np.ndarray, iterations: int
 ) -> np.ndarray:
-    """½ ‖w_t - u‖²_H under w ← w - η (H w - g), for t = 0, …, iterations: (iterations + 1, steps)."""
+    """½ ‖w_t - u‖²_H under w ← w - η (H w - g), for t = 0, …, iterations: (iterations + 1, steps).
+
+    The factors |1 - ηλ|^t are capped at e^230, so that what diverges stays a number.
+    """
     eigenvalues, vectors = np.linalg.eigh(covariance)
     error = vectors.T @ (start - np.linalg.solve(covariance, g))
-    factors = np.abs(1 - np.asarray(eta)[:, None] * eigenvalues)
-    powers = factors[None] ** np.arange(iterations + 1)[:, None, None]
+    growth = np.log(np.abs(1 - np.asarray(eta)[:, None] * eigenvalues) + 1e-300)
+    powers = np.exp(np.minimum(growth[None] * np.arange(iterations + 1)[:, None, None], 230))
     return 0.5 * ((powers * error) ** 2 * eigenvalues).sum(-1)
