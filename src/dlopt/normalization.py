@@ -209,7 +209,7 @@ class SwitchableNormalization(_Normalization):
     w = softmax(λ) and w' = softmax(λ') are shared by all channels of the layer.  In evaluation the batch's μ
     and σ² are running averages.
 
-    Source: Luo, Ren, Peng, Zhang & Li 2018, equations (3) and (5).
+    Source: Luo, Ren, Peng, Zhang & Li 2018.
 
     Args:
         shape: (c,) or (members, c), the shape of γ and of β.

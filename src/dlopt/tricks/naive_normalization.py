@@ -79,12 +79,12 @@ def renormalize(model: FullyConnected, inputs: Tensor) -> None:
         model: a network with biases.
         inputs: (n, d_0).
     """
-    z = model._inputs(inputs)
-    for layer in range(1, model.depth):
-        h = model._linear(layer, z)
+    z = inputs
+    for weight, bias in list(zip(model.weights, model.biases, strict=True))[:-1]:
+        h = z @ weight.mT + bias.unsqueeze(-2)
         deviation, mean = h.std(-2, correction=0).clamp(min=1e-12), h.mean(-2)
-        model.weights[layer - 1].div_(deviation.unsqueeze(-1))
-        model.biases[layer - 1].sub_(mean).div_(deviation)
+        weight.div_(deviation.unsqueeze(-1))
+        bias.sub_(mean).div_(deviation)
         z = model.activation((h - mean.unsqueeze(-2)) / deviation.unsqueeze(-2))
 
 
