@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dlopt import models
-from dlopt.models import ACTIVATIONS, BatchNormalization, FullyConnected, Residual, gaussian, scaled_gaussian
+from dlopt.initialization import gaussian
+from dlopt.models import ACTIVATIONS, BatchNormalization, FullyConnected, Residual
 
 WIDTHS = (5, 7, 7, 7, 7, 3)
 ARCHITECTURES = {
@@ -76,18 +75,6 @@ def test_activations_are_pytorchs(name, theirs):
 
 
 class TestInitialization:
-    def test_gaussian_has_the_standard_deviation_whatever_the_shape(self):
-        for shape in ((400, 50), (50, 400)):
-            drawn = gaussian(0.3)(shape, torch.Generator().manual_seed(0))
-            assert drawn.shape == shape
-            assert drawn.std().item() == pytest.approx(0.3, rel=0.03)
-
-    @pytest.mark.parametrize("gain", [1.0, math.sqrt(2)])
-    def test_scaled_gaussian_has_variance_gain_squared_over_fan_in(self, gain):
-        for fan_out, fan_in in ((400, 50), (50, 400)):
-            drawn = scaled_gaussian(gain)((fan_out, fan_in), torch.Generator().manual_seed(0))
-            assert drawn.var().item() == pytest.approx(gain**2 / fan_in, rel=0.06)
-
     def test_the_default_is_kaimings_and_keeps_the_second_moment_of_relu_layers(self):
         network = FullyConnected([500, 2000, 2000, 2000], "relu", seed=4)
         x = torch.randn(3, 500, generator=torch.Generator().manual_seed(2))

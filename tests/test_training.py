@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn import functional
 
 from dlopt import training
-from dlopt.models import FullyConnected, Residual, scaled_gaussian
+from dlopt.initialization import scaled_gaussian
+from dlopt.models import FullyConnected, Residual
 from dlopt.training import accuracy, cross_entropy, logistic, objective, squared_error, train
 
 WIDTHS = (4, 6, 6, 3)

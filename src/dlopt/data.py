@@ -26,7 +26,8 @@ from sklearn import datasets
 from torch import Tensor
 
 from dlopt import runtime
-from dlopt.models import KAIMING, Activation, FullyConnected, Initialization
+from dlopt.initialization import KAIMING, Initialization
+from dlopt.models import Activation, FullyConnected
 from dlopt.runtime import SettingError
 
 __all__ = ["Dataset", "Separable", "TeacherStudent", "gaussian", "load", "separable", "teacher_student"]

@@ -22,14 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlopt import runtime
+from dlopt.initialization import KAIMING, Initialization, zeros
 
-__all__ = [
-    "ACTIVATIONS", "KAIMING", "Activation", "BatchNormalization", "FullyConnected", "Initialization",
-    "Passes", "Residual", "gaussian", "scaled_gaussian",
-]  # fmt: skip
-
-Initialization = Callable[[tuple[int, ...], torch.Generator], Tensor]
-"""Draws a tensor of the given shape; fan_in is the shape's last entry."""
+__all__ = ["ACTIVATIONS", "Activation", "BatchNormalization", "FullyConnected", "Passes", "Residual"]
 
 
 @dataclass(frozen=True)
@@ -74,35 +69,6 @@ ACTIVATIONS = {
     )
 }
 """The activations of the survey and of the papers that it cites, by name."""
-
-
-def gaussian(std: float) -> Initialization:
-    """Entries N(0, std²), whatever the shape."""
-
-    def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return std * torch.randn(shape, generator=generator, dtype=torch.float64)
-
-    return draw
-
-
-def scaled_gaussian(gain: float) -> Initialization:
-    """Entries N(0, gain²/fan_in), where fan_in is the last entry of the shape.
-
-    gain = 1 is LeCun's initialization, (15); gain = √2 is Kaiming's for ReLU, (17).
-    """
-
-    def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return gaussian(gain / math.sqrt(shape[-1]))(shape, generator)
-
-    return draw
-
-
-def _zeros(shape: tuple[int, ...], _: torch.Generator) -> Tensor:
-    return torch.zeros(shape)
-
-
-KAIMING = scaled_gaussian(math.sqrt(2))
-"""Variance 2/fan_in, made for ReLU: the default of the networks below."""
 
 
 class Passes(NamedTuple):
@@ -174,7 +140,7 @@ class FullyConnected(nn.Module):
         for fan_in, fan_out in itertools.pairwise(widths):
             self.weights.append(parameter((fan_out, fan_in), initialization))
             if bias:
-                self.biases.append(parameter((fan_out,), bias if callable(bias) else _zeros))
+                self.biases.append(parameter((fan_out,), bias if callable(bias) else zeros))
 
     @property
     def depth(self) -> int:

@@ -16,7 +16,8 @@ import torch
 
 from dlopt import runtime
 from dlopt.data import Dataset
-from dlopt.models import Initialization, Residual, gaussian, scaled_gaussian
+from dlopt.initialization import Initialization, gaussian, kaiming_normal
+from dlopt.models import Residual
 from dlopt.training import accuracy, cross_entropy, train
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
 
 INITIALIZATIONS: dict[str, Initialization] = {
     "naive": gaussian(math.sqrt(0.01)),
-    "Kaiming": scaled_gaussian(math.sqrt(2)),
+    "Kaiming": kaiming_normal(),
 }
 """The naive draw is N(0, 0.01), with 0.01 the variance, whatever the width; Kaiming's is N(0, 2/fan_in), (17)."""
 
