@@ -10,7 +10,7 @@ from torch import nn
 
 from dlopt import models
 from dlopt.initialization import gaussian
-from dlopt.models import ACTIVATIONS, BatchNormalization, FullyConnected, Residual
+from dlopt.models import ACTIVATIONS, FullyConnected, Residual
 
 WIDTHS = (5, 7, 7, 7, 7, 3)
 ARCHITECTURES = {
@@ -18,6 +18,7 @@ ARCHITECTURES = {
     "with biases": (FullyConnected, {"bias": gaussian(0.5)}),
     "skips inside": (Residual, {"skip": "inside"}),
     "skips outside, normalized": (Residual, {"skip": "outside", "normalization": "batch"}),
+    "layer normalization": (Residual, {"skip": None, "normalization": "layer"}),
     "blocks of three": (Residual, {"skip": "inside", "normalization": "batch", "block": 3}),
 }
 architectures = pytest.mark.parametrize(
@@ -294,7 +295,10 @@ class TestResidual:
         ("options", "sentence"),
         [
             ({"skip": "over"}, "skip must be 'inside', 'outside' or None"),
-            ({"normalization": "layer"}, "normalization must be 'batch' or None"),
+            (
+                {"normalization": "range"},
+                "normalization must be 'batch', 'layer', a layer or None, not 'range'",
+            ),
             ({"block": 3}, "layers 2 to 3 do not form blocks of 3"),
             ({"block": 0}, "do not form blocks of 0"),
             ({"widths": [5, 7, 8, 7, 3]}, "equal widths"),
@@ -303,64 +307,6 @@ class TestResidual:
     def test_bad_arguments_give_one_sentence(self, options, sentence):
         with pytest.raises(ValueError, match=sentence):
             Residual(**{"widths": [5, 7, 7, 7, 3], **options})
-
-
-class TestBatchNormalization:
-    def pair(self, members: int | None = None) -> tuple[BatchNormalization, list[nn.BatchNorm1d]]:
-        shape = (6,) if members is None else (members, 6)
-        ours = BatchNormalization(shape, dtype=torch.float64)
-        theirs = [nn.BatchNorm1d(6, dtype=torch.float64) for _ in range(members or 1)]
-        with torch.no_grad():
-            ours.gamma.copy_(1 + inputs(1, ours.gamma.numel()).view(shape))
-            ours.beta.copy_(inputs(1, ours.beta.numel()).view(shape))
-            for member, norm in enumerate(theirs):
-                norm.weight.copy_(ours.gamma.view(-1, 6)[member])
-                norm.bias.copy_(ours.beta.view(-1, 6)[member])
-        return ours, theirs
-
-    @pytest.mark.parametrize("members", [None, 3])
-    def test_training_gradients_running_averages_and_evaluation_are_batchnorm1ds(self, members):
-        ours, theirs = self.pair(members)
-        for batch in range(3):
-            h = (inputs(9, 6, *([] if members is None else [members])) + batch).requires_grad_()
-            out = ours(h)
-            (gradient,) = torch.autograd.grad(out.pow(3).sum(), h)
-            for member, norm in enumerate(theirs):
-                alone = h.detach().view(-1, 9, 6)[member].requires_grad_()
-                expected = norm(alone)
-                assert torch.allclose(out.view(-1, 9, 6)[member], expected, atol=1e-12)
-                (theirs_gradient,) = torch.autograd.grad(expected.pow(3).sum(), alone)
-                assert torch.allclose(gradient.view(-1, 9, 6)[member], theirs_gradient, atol=1e-10)
-        for member, norm in enumerate(theirs):
-            assert torch.allclose(ours.running_mean.view(-1, 6)[member], norm.running_mean, atol=1e-14)
-            assert torch.allclose(ours.running_variance.view(-1, 6)[member], norm.running_var, atol=1e-14)
-        ours.eval()
-        for member, norm in enumerate(theirs):
-            evaluated = ours(h.detach()).view(-1, 9, 6)[member]
-            assert torch.allclose(evaluated, norm.eval()(h.detach().view(-1, 9, 6)[member]), atol=1e-12)
-
-    def test_the_output_of_a_fresh_layer_has_mean_zero_and_variance_one(self):
-        out = BatchNormalization((2, 6), epsilon=1e-14, dtype=torch.float64)(3 + 7 * inputs(50, 6, 2))
-        assert torch.allclose(out.mean(-2), torch.zeros(2, 6).double(), atol=1e-12)
-        assert torch.allclose(out.var(-2, correction=0), torch.ones(2, 6).double(), atol=1e-12)
-
-    def test_a_training_batch_of_one_sample_is_refused(self):
-        with pytest.raises(ValueError, match="more than 1 value"):
-            BatchNormalization((6,), dtype=torch.float64)(inputs(1, 6))
-
-    def test_hessian_products_pass_through_it_in_both_modes(self):
-        norm = BatchNormalization((6,), dtype=torch.float64)
-        h, v = inputs(9, 6), inputs(9, 6).flip(0)
-
-        def gradient(h):
-            return torch.func.grad(lambda h: norm(h).tanh().square().sum())(h)
-
-        with torch.no_grad():
-            forward = torch.func.jvp(gradient, (h,), (v,))[1]
-        leaf = h.clone().requires_grad_()
-        (once,) = torch.autograd.grad(norm(leaf).tanh().square().sum(), leaf, create_graph=True)
-        (backward,) = torch.autograd.grad((once * v).sum(), leaf)
-        assert torch.allclose(forward, backward, atol=1e-10)
 
 
 def test_the_public_names_are_those_that_the_module_lists():

@@ -23,8 +23,12 @@ from torch.nn import functional
 
 from dlopt import runtime
 from dlopt.initialization import KAIMING, Initialization, zeros
+from dlopt.normalization import NORMALIZATIONS
 
-__all__ = ["ACTIVATIONS", "Activation", "BatchNormalization", "FullyConnected", "Passes", "Residual"]
+__all__ = ["ACTIVATIONS", "Activation", "FullyConnected", "Normalization", "Passes", "Residual"]
+
+Normalization = Callable[..., nn.Module]
+"""Makes a layer from the shape of its γ, (d_l,) or (members, d_l), and the keywords ``dtype`` and ``device``."""
 
 
 @dataclass(frozen=True)
@@ -197,9 +201,13 @@ class FullyConnected(nn.Module):
             raise ValueError(f"inputs must be (n, {self.widths[0]}){each}, not {tuple(x.shape)}.")
         return z
 
+    def weight(self, layer: int) -> Tensor:
+        """W^l, (d_l, d_{l-1}) or (members, d_l, d_{l-1}); what a reparametrized network overrides."""
+        return self.weights[layer - 1]
+
     def _linear(self, layer: int, z: Tensor) -> Tensor:
         """W^l z^{l-1} + b^l for every sample and every member."""
-        weight = self.weights[layer - 1]
+        weight = self.weight(layer)
         bias = self.biases[layer - 1] if self.biases else None
         if self.members is None:
             return functional.linear(z, weight, bias)
@@ -208,57 +216,8 @@ class FullyConnected(nn.Module):
         return torch.baddbmm(bias.unsqueeze(-2), z, weight.mT)
 
 
-class BatchNormalization(nn.Module):
-    """BN_{γ,β}: (h - μ) / √(σ² + ε) · γ + β for every feature, Appendix B of the survey.
-
-    While training, μ and σ² are the mean and the (biased) variance over the samples of the batch, for each
-    member by itself; in evaluation they are the running averages of those, of the unbiased variance as in
-    torch.nn.BatchNorm1d.  The survey prints σ + ε; √(σ² + ε) is the original form, and PyTorch's.
-
-    Args:
-        shape: (d,) or (members, d), the shape of γ and of β.
-        epsilon: ε; 1e-5 and a momentum of 0.1 are the defaults of torch.nn.BatchNorm1d.
-        momentum: weight of the newest batch in the running averages.
-    """
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        *,
-        epsilon: float = 1e-5,
-        momentum: float = 0.1,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
-        super().__init__()
-        self.epsilon, self.momentum = epsilon, momentum
-        self.gamma = nn.Parameter(torch.ones(shape, dtype=dtype, device=device))
-        self.beta = nn.Parameter(torch.zeros(shape, dtype=dtype, device=device))
-        self.register_buffer("running_mean", torch.zeros(shape, dtype=dtype, device=device))
-        self.register_buffer("running_variance", torch.ones(shape, dtype=dtype, device=device))
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Normalize h, (n, d) or (members, n, d), over its samples.
-
-        Raises:
-            ValueError: a batch of one sample in training, which has no variance.
-        """
-        by_sample = h.movedim(-2, 0)
-        normalized = functional.batch_norm(
-            by_sample.flatten(1),
-            self.running_mean.view(-1),
-            self.running_variance.view(-1),
-            self.gamma.view(-1),
-            self.beta.view(-1),
-            training=self.training,
-            momentum=self.momentum,
-            eps=self.epsilon,
-        )
-        return normalized.view_as(by_sample).movedim(0, -2)
-
-
 class Residual(FullyConnected):
-    """A fully connected network with skip connections and batch normalization, each to be switched off.
+    """A fully connected network with skip connections and normalization layers, each to be switched off.
 
     Layers 2, …, L-1 form blocks of ``block`` layers; a block that starts from z computes F(z): N(W z) for one
     layer, N(W φ(N(W' z))) for two.  Then
@@ -268,15 +227,15 @@ class Residual(FullyConnected):
     - ``skip=None``       z ← φ(F(z)), the plain network (8).
 
     The first layer maps the input to the width of the blocks and the last layer is linear: neither has a
-    skip.  With ``normalization="batch"``, N is batch normalization of the pre-activations of layers 1, …,
-    L-1; with None it is the identity.  Without skip and normalization the network is
-    :class:`FullyConnected`, weight for weight.  In :meth:`passes`, h^l is what enters the activation: after
-    N, and after an inside skip.
+    skip.  N normalizes the pre-activations of layers 1, …, L-1; without a normalization it is the identity.
+    Without skip and normalization the network is :class:`FullyConnected`, weight for weight.  In
+    :meth:`passes`, h^l is what enters the activation: after N, and after an inside skip.
 
     Args:
         widths: d_0, …, d_L; layers between which a skip leads must have equal width.
         skip: "inside", "outside" or None.
-        normalization: "batch" or None.
+        normalization: a name in :data:`dlopt.normalization.NORMALIZATIONS`, what makes a layer of
+            :mod:`dlopt.normalization` from its shape, or None.
         block: layers that one skip leads over.
 
     The other arguments are those of :class:`FullyConnected`.
@@ -291,7 +250,7 @@ class Residual(FullyConnected):
         activation: str | Activation = "relu",
         *,
         skip: str | None = "inside",
-        normalization: str | None = None,
+        normalization: str | Normalization | None = None,
         block: int = 1,
         initialization: Initialization = KAIMING,
         bias: bool | Initialization = False,
@@ -306,8 +265,10 @@ class Residual(FullyConnected):
         )  # fmt: skip
         if skip not in ("inside", "outside", None):
             raise ValueError(f"skip must be 'inside', 'outside' or None, not {skip!r}.")
-        if normalization not in ("batch", None):
-            raise ValueError(f"normalization must be 'batch' or None, not {normalization!r}.")
+        layer = NORMALIZATIONS.get(normalization, normalization)
+        if layer is not None and not callable(layer):
+            names = ", ".join(map(repr, NORMALIZATIONS))
+            raise ValueError(f"normalization must be {names}, a layer or None, not {normalization!r}.")
         if block < 1 or (self.depth - 2) % block:
             raise ValueError(f"layers 2 to {self.depth - 1} do not form blocks of {block}.")
         self.skip, self.normalization, self.block = skip, normalization, block
@@ -316,8 +277,7 @@ class Residual(FullyConnected):
             raise ValueError(f"a skip connection needs equal widths, not {list(ends)}.")
         leading = () if members is None else (members,)
         self.norms = nn.ModuleList(
-            BatchNormalization((*leading, width), **self._placement())
-            for width in (self.widths[1:-1] if normalization else ())
+            layer((*leading, width), **self._placement()) for width in (self.widths[1:-1] if layer else ())
         )
 
     def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
