@@ -176,5 +176,6 @@ def brownian(steps: int, seed: int = 0) -> np.ndarray:
 def autocorrelation(signal: np.ndarray, lags: int) -> np.ndarray:
     """r_k = Σ_t (s_t - s̄)(s_{t+k} - s̄) / Σ_t (s_t - s̄)² for k = 0, …, lags."""
     centered = signal - signal.mean()
-    return np.array([centered[: len(centered) - k] @ centered[k:] for k in range(lags + 1)]) / (centered @ centered)
-
+    return np.array([centered[: len(centered) - k] @ centered[k:] for k in range(lags + 1)]) / (
+        centered @ centered
+    )
