@@ -1,8 +1,8 @@
 """Hessian products and the spectral density of a Hessian: ours beside gradients, curvlinops and hessian-eigenthings.
 
-The densities are computed with the same number of Lanczos steps and probes, and their distances from the exact density
-are printed, so that speed is not bought with accuracy.  curvlinops also searches the spectrum's ends first; it is
-measured with them given, which is its fastest way.
+The densities are computed with the same number of Lanczos steps and probes, and their distances from the exact
+density are printed, so that speed is not bought with accuracy.  curvlinops also searches the spectrum's ends first;
+it is measured with them given, which is its fastest way.
 """
 
 from __future__ import annotations
