@@ -1,8 +1,8 @@
 """Hessian products and the spectral density of a Hessian: ours beside gradients, curvlinops and hessian-eigenthings.
 
-The densities are computed with the same number of Lanczos steps and probes, and their distances from the exact density
-are printed, so that speed is not bought with accuracy.  curvlinops also searches the spectrum's ends first; it is
-measured with them given, which is its fastest way.
+The densities are computed with the same number of Lanczos steps and probes, and their distances from the exact
+density are printed, so that speed is not bought with accuracy.  curvlinops also searches the spectrum's ends first;
+it is measured with them given, which is its fastest way.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ try:
     import curvlinops
     import hessian_eigenthings
 except ModuleNotFoundError as missing:
-    sys.exit(
-        f"{missing}: install the peers with `.venv/bin/pip install -r benchmarks/requirements.txt`, then repeat."
-    )
+    print(f"  Not measured ({missing}): run `.venv/bin/pip install -r benchmarks/requirements.txt` first.")
+    sys.exit()
 
 STEPS = 50
 
@@ -125,14 +124,14 @@ def accuracy(inputs: Tensor, labels: Tensor) -> None:
     low, high = float(exact[0]), float(exact[-1])
     margin = 0.05 * (high - low)
     grid = torch.linspace(low - margin, high + margin, 1024, dtype=torch.float64)
-    # curvlinops' bumps have the width 2 / ((ncv - 1) √(8 ln κ)) on a spectrum that is scaled to [-1, 1]
-    sigma = (high - low + 2 * margin) / 2 * 2 / ((STEPS - 1) * math.sqrt(8 * math.log(3.0)))
+    # The width of curvlinops' bumps at its default κ = 3.
+    sigma = (high - low + 2 * margin) / ((STEPS - 1) * math.sqrt(8 * math.log(3.0)))
     truth = smoothed_density(exact, torch.full_like(exact, 1 / len(exact)), grid, sigma)
     starts = unit_vectors((probes, hessian.size), dtype=torch.float64, device=inputs.device)
     found = smoothed_density(*spectral_density(hessian, starts, STEPS), grid, sigma)
     one, other = theirs(model, inputs, labels)
     near, density = curvlinops.lanczos_approximate_spectrum(
-        one, STEPS, num_points=1024, num_repeats=probes, kappa=3.0, boundaries=(low, high)
+        one, STEPS, num_points=1024, num_repeats=probes, boundaries=(low, high)
     )
     raw = hessian_eigenthings.spectral_density(other, num_runs=probes, lanczos_steps=STEPS, sigma=sigma)
     weights = raw.raw_weights.flatten() / probes
