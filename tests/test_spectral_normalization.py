@@ -48,13 +48,14 @@ def test_value_and_gradient_are_those_of_torchs_parametrization():
     assert torch.allclose(gradient, theirs, atol=1e-12)
 
 
-def test_training_passes_advance_the_iteration_and_evaluation_does_not():
+def test_a_training_pass_advances_the_iteration_by_one_step_and_evaluation_does_not():
     network = SpectrallyNormalized([5, 6, 2], **OPTIONS)
     network.eval()
     assert torch.equal(network(X), network(X))
-    before = network.u1.clone()
+    u, v = power_iteration(network.weights[0], network.u1.clone())
     network.train()(X)
-    assert not torch.equal(network.u1, before)
+    assert torch.equal(network.u1, u)
+    assert torch.equal(network.v1, v)
 
 
 def test_a_network_at_rest_becomes_lipschitz_with_constant_one():
