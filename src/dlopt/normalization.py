@@ -126,7 +126,7 @@ class BatchNormalization(_Normalization):
 class LayerNormalization(_Normalization):
     """One μ and σ² for every sample, over its channels and space: the columns of the survey's matrix.
 
-    Source: Ba, Kiros & Hinton 2016, equation (3).  On (n, c) it is torch.nn.LayerNorm(c).
+    Source: Ba, Kiros & Hinton 2016.  On (n, c) it is torch.nn.LayerNorm(c).
 
     Args:
         shape: (c,) or (members, c), the shape of γ and of β.
@@ -167,7 +167,7 @@ class GroupNormalization(_Normalization):
 
     With one group it is layer normalization, with as many groups as channels instance normalization.
 
-    Source: Wu & He 2018, equation (7).  It is torch.nn.GroupNorm.
+    Source: Wu & He 2018.  It is torch.nn.GroupNorm.
 
     Args:
         shape: (c,) or (members, c), the shape of γ and of β.

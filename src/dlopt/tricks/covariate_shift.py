@@ -67,7 +67,7 @@ class Along(NamedTuple):
 
 
 def along_the_gradient(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, steps: Tensor) -> Along:
-    """Loss and gradient on the way of one long step, Figure 4 of Santurkar et al. 2018.
+    """Loss and gradient on the way of one long step, as in Santurkar et al. 2018.
 
     Args:
         model: the network, with members or one.
@@ -91,7 +91,7 @@ def along_the_gradient(model: nn.Module, inputs: Tensor, targets: Tensor, loss: 
 def internal_covariate_shift(
     model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss, step: float
 ) -> Tensor:
-    """‖G_l - G'_l‖ / ‖G_l‖ for every layer l, Definition 2.1 of Santurkar et al. 2018, relative to G_l.
+    """‖G_l - G'_l‖ / ‖G_l‖ for every layer l: the shift of Santurkar et al. 2018, relative to ‖G_l‖.
 
     G_l is the gradient with respect to W^l; G'_l is the same gradient after the layers below l, and they alone,
     have made their gradient step.  It measures how far they pull the target away from under layer l.

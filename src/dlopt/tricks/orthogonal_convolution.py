@@ -3,7 +3,7 @@
 Under circular padding a convolution z ↦ W ∗ z is a linear map of images.  At the frequency ω it multiplies the
 vector of channels by the matrix Ŵ(ω) = Σ_a W(a) e^{iω·a}, so its singular values are those of all Ŵ(ω), and it
 preserves norms if and only if every Ŵ(ω) has orthonormal columns.  That every slice, or the flattened kernel,
-is orthogonal does not suffice.
+is orthogonal does not suffice.  :mod:`dlopt.tricks.convolution_spectrum` computes the values.
 
 Both schemes are from Xiao, Bahri, Sohl-Dickstein, Schoenholz, Pennington: Dynamical isometry and a mean field
 theory of CNNs (2018): :func:`delta_orthogonal` is Algorithm 2 there, :func:`conv_orthogonal` is Algorithm 1.
@@ -16,9 +16,7 @@ from torch import Tensor
 
 from dlopt.initialization import Initialization, orthogonal
 
-__all__ = [
-    "block_convolution", "conv_orthogonal", "delta_orthogonal", "projection_kernel", "singular_values",
-]  # fmt: skip
+__all__ = ["block_convolution", "conv_orthogonal", "delta_orthogonal", "projection_kernel"]
 
 
 def delta_orthogonal(gain: float = 1.0) -> Initialization:
@@ -92,28 +90,6 @@ def block_convolution(a: Tensor, b: Tensor) -> Tensor:
                 "ij,jkrc->ikrc", a[:, :, row, column], b
             )
     return product
-
-
-def singular_values(kernel: Tensor, size: tuple[int, int]) -> Tensor:
-    """All singular values of z ↦ W ∗ z on images of the given size, circularly padded, largest first.
-
-    Ŵ(ω) is one two-dimensional Fourier transform for all frequencies; Sedghi, Gupta, Long: The singular values
-    of convolutional layers (2019).
-
-    Args:
-        kernel: W, (c_out, c_in, k, k).
-        size: (height, width), each at least k.
-
-    Returns:
-        height · width · min(c_out, c_in) values.
-
-    Raises:
-        ValueError: the kernel is larger than the images.
-    """
-    if min(size) < kernel.shape[-1]:
-        raise ValueError(f"a kernel of {tuple(kernel.shape[-2:])} does not fit images of {tuple(size)}.")
-    at_frequencies = torch.fft.fft2(kernel, s=size).permute(2, 3, 0, 1)
-    return torch.linalg.svdvals(at_frequencies).flatten().sort(descending=True).values
 
 
 def _projection(channels: int, generator: torch.Generator) -> Tensor:
