@@ -25,7 +25,9 @@ from dlopt import runtime
 from dlopt.initialization import KAIMING, Initialization, zeros
 from dlopt.normalization import NORMALIZATIONS
 
-__all__ = ["ACTIVATIONS", "Activation", "FullyConnected", "Normalization", "Passes", "Residual"]
+__all__ = [
+    "ACTIVATIONS", "Activation", "FullyConnected", "Normalization", "Passes", "Residual", "as_activation",
+]  # fmt: skip
 
 Normalization = Callable[..., nn.Module]
 """Makes a layer from the shape of its γ, (d_l,) or (members, d_l), and the keywords ``dtype`` and ``device``."""
@@ -129,7 +131,7 @@ class FullyConnected(nn.Module):
         if members is not None and members < 1:
             raise ValueError(f"members must be None or a positive number, not {members}.")
         self.widths = tuple(widths)
-        self.activation = _activation(activation)
+        self.activation = as_activation(activation)
         self.members = members
         device = runtime.device() if device is None else device
         dtype = torch.get_default_dtype() if dtype is None else dtype
@@ -307,7 +309,12 @@ class Residual(FullyConnected):
         )  # fmt: skip
 
 
-def _activation(activation: str | Activation) -> Activation:
+def as_activation(activation: str | Activation) -> Activation:
+    """The activation of that name in :data:`ACTIVATIONS`, or ``activation`` itself where it is one.
+
+    Raises:
+        ValueError: no activation has the name.
+    """
     if isinstance(activation, Activation):
         return activation
     if activation not in ACTIVATIONS:
