@@ -1,4 +1,4 @@
-"""Lengths of signals in ReLU networks of finite width: section 4.2 of the survey, page 17, after Hanin & Rolnick (2018).
+"""Lengths of signals in ReLU networks of finite width: section 4.2 of the survey, after Hanin & Rolnick (2018).
 
 M_l = ‖z^l‖² / d_l is the normalized length of the post-activations z^l = ReLU(W^l z^{l-1}) of one input.  The entries
 of W^l are independent, symmetric, with variance gain · 2/d_{l-1}; gain = 1 is Kaiming's initialization (17).
@@ -14,6 +14,7 @@ B counts the neurons that are on.  All functions take M_0 = 1; lengths scale wit
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ def second_moments(
     widths = _checked(widths)
     square, fourth = 1.0, input_fourth
     moments = [square]
-    for fan_in, width in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, width in itertools.pairwise(widths):
         fourth = gain**2 * (6 * square + 2 * (kurtosis - 3) * fourth / fan_in)
         square = gain**2 * (1 - 1 / width) * square + fourth / width
         moments.append(square)
@@ -244,7 +245,7 @@ def simulated_lengths(
     generator = runtime.generator(seed)
     z = torch.ones(networks, widths[0], 1, dtype=torch.float64, device=device)
     lengths = [z.square().mean(dim=(1, 2))]
-    for fan_in, width in zip(widths[:-1], widths[1:], strict=True):
+    for fan_in, width in itertools.pairwise(widths):
         weight = law.draw((networks, width, fan_in), generator).to(device)
         z = phi((variance / fan_in) ** 0.5 * (weight @ z))
         lengths.append(z.square().mean(dim=(1, 2)))

@@ -39,6 +39,7 @@ KINKS = {"hard_tanh": (-1.0, 0.0, 1.0)}
 _EDGES = (1 / 64, 1 / 16, 1 / 4, 1.0, 2.5, 4.5, 6.5, 9.5)
 _NODES = 16
 _FLAT = 1e-12
+_ROWS = 256  # variances at a time: what they need then stays in the processor's cache
 
 
 @cache
@@ -111,12 +112,21 @@ def gaussian_expectation(f: Function, q: ArrayLike = 1.0, *, kinks: tuple[float,
     q = torch.from_numpy(np.array(q, dtype=float))
     if not bool((q >= 0).all()):
         raise ValueError("a variance q must be 0 or larger.")
-    root = q.sqrt()[..., None]
-    if any(kinks):
-        nodes, weights = _rule(_edges_with(torch.tensor([k for k in kinks if k], dtype=torch.float64) / root))
-    else:
-        nodes, weights = _standard_rule()
-    return (f(root * nodes) * weights).sum(dim=-1).numpy()
+    root = q.sqrt().reshape(-1, 1)
+    values = torch.empty(len(root), dtype=torch.float64)
+    for rows in torch.arange(len(root)).split(_ROWS):
+        nodes, weights = _rule_for(root[rows], kinks)
+        terms = f(root[rows] * nodes)
+        values[rows] = terms @ weights if weights.ndim == 1 else (terms * weights).sum(dim=-1)
+    return values.reshape(q.shape).numpy()
+
+
+def _rule_for(root: Tensor, kinks: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """The rule for E f(√q ξ), (nodes,), or one for each √q in ``root``, (n, 1), where kinks move with it."""
+    moving = [kink for kink in kinks if kink]
+    if not moving:
+        return _standard_rule()
+    return _rule(_edges_with(torch.tensor(moving, dtype=torch.float64) / root))
 
 
 def pair_expectation(f: Function, q: ArrayLike, c: ArrayLike, *, kinks: tuple[float, ...] = (0.0,)) -> Array:
@@ -147,8 +157,9 @@ def _one_pair(f: Function, q: float, c: float, kinks: tuple[float, ...]) -> floa
     root, rest = q**0.5, max(1 - c * c, 0.0) ** 0.5
     if rest == 0 or root == 0:
         return float(gaussian_expectation(lambda h: f(h) * f(np.sign(c) * h), q, kinks=kinks))
-    outer = [k / root for k in kinks if k]
-    nodes, weights = _rule(_edges_with(torch.tensor(outer, dtype=torch.float64)))
+    nodes, weights = (
+        part.flatten() for part in _rule_for(torch.full((1, 1), root, dtype=torch.float64), kinks)
+    )
     centers = (torch.tensor(kinks, dtype=torch.float64) / root - c * nodes[:, None]) / rest
     graded = torch.tensor([-1.0, -0.25, -1 / 16, 0.0, 1 / 16, 0.25, 1.0], dtype=torch.float64)
     inner_nodes, inner_weights = _rule(_edges_with((centers[..., None] + graded).flatten(-2)))

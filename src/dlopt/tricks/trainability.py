@@ -1,7 +1,7 @@
-"""Does training start?  Networks at their start, and the first steps of SGD: section 4.2 of the survey, pages 16 and 17.
+"""Does training start?  The first steps of SGD on deep networks: section 4.2 of the survey.
 
-The theory of signal propagation speaks of random networks.  Schoenholz et al. (2017) and Hanin & Rolnick (2018) tested
-it by whether such a network, given a few steps of SGD, gets better than chance.
+The theory of signal propagation speaks of random networks.  Schoenholz et al. (2017) and Hanin & Rolnick (2018)
+tested it by whether such a network, given a few steps of SGD, gets better than chance.
 """
 
 from __future__ import annotations
