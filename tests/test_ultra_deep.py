@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlopt import data, initialization, training
+from dlopt import data, initialization
 from dlopt.models import FullyConnected, Residual
 from dlopt.normalization import BatchNormalization
 from dlopt.tricks import ultra_deep
@@ -52,45 +52,6 @@ class TestPreActivation:
     def test_widths_that_form_no_blocks_are_refused(self, widths):
         with pytest.raises(ValueError, match="even depth of 4 or more and one hidden width"):
             ultra_deep.PreActivation(widths)
-
-
-class TestSideBySide:
-    def test_it_computes_what_the_networks_compute_one_by_one(self):
-        singles = [
-            BranchNetwork.fixup(64, 6, 3, branches=3, seed=seed, dtype=torch.float64, device="cpu")
-            for seed in range(3)
-        ]
-        torch.manual_seed(0)
-        for single in singles:
-            torch.nn.init.normal_(single.head)
-        expected = torch.stack([single(X) for single in singles])
-        together = ultra_deep.SideBySide(singles)
-        torch.testing.assert_close(together(X), expected)
-        for index in (2, 0):
-            torch.testing.assert_close(together.member(index)(X), expected[index])
-
-    def test_training_it_is_training_each_network(self):
-        def make(seed):
-            return BranchNetwork.fixup(64, 6, 10, branches=2, seed=seed, dtype=torch.float64, device="cpu")
-
-        def trained(network):
-            options = {"loss": training.cross_entropy, "steps": 3, "step_size": 0.1}
-            training.train(network, X, DIGITS.train_labels[:96], **options)
-            return network(X).detach()
-
-        together = trained(ultra_deep.SideBySide([make(0), make(1)]))
-        torch.testing.assert_close(together, torch.stack([trained(make(0)), trained(make(1))]))
-
-    def test_what_is_not_trained_stays_untrained(self):
-        plain = BranchNetwork(64, 6, 3, branches=2, device="cpu")
-        together = ultra_deep.SideBySide([plain])
-        expected = [parameter.requires_grad for parameter in plain.parameters()]
-        assert [parameter.requires_grad for parameter in together.stacked] == expected
-        assert not all(expected)
-
-    def test_no_network_is_refused(self):
-        with pytest.raises(ValueError, match="one network or more"):
-            ultra_deep.SideBySide([])
 
 
 def test_the_step_size_falls_linearly_and_the_momentum_is_that_of_torch():
@@ -155,12 +116,23 @@ class TestSignals:
     def test_both_agree_with_one_network_by_hand(self, recipe):
         network = recipe.make(8, members=2, dtype=torch.float64)
         found = ultra_deep.signals(network, X)
-        single = network.member(1)
-        z = ultra_deep.states(single, X.to(next(single.parameters())))
+        z = ultra_deep.states(network, X.to(next(network.parameters())))
         assert found.forward.shape == found.backward.shape == (2, len(z))
-        first = (z[0] - z[0].mean(dim=0)).square().mean().sqrt()
-        assert found.forward[1, 0] == pytest.approx(float(first.detach()))
+        first = z[0][1] - z[0][1].mean(dim=0)
+        assert found.forward[1, 0] == pytest.approx(float(first.detach().square().mean().sqrt()))
         assert found.backward[:, -1] == pytest.approx(np.ones(2), rel=0.2)
+
+    @recipes
+    def test_the_states_lead_to_the_output(self, recipe):
+        network = recipe.make(8, members=2, dtype=torch.float64)
+        x = X.to(next(network.parameters()))
+        last, output = ultra_deep.states(network, x)[-1], network(x)
+        if isinstance(network, BranchNetwork):
+            expected = last @ network.head.mT
+        else:
+            entering = network.norms[-1](last) if isinstance(network, ultra_deep.PreActivation) else last
+            expected = network.activation(entering) @ network.weights[-1].mT
+        torch.testing.assert_close(output, expected)
 
     def test_the_error_is_handed_down_by_the_transposed_weights_in_a_linear_network(self):
         network = FullyConnected(

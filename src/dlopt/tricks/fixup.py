@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from dlopt import runtime
+from dlopt.architectures import Architecture, Device
+from dlopt.initialization import scaled_gaussian
 
 __all__ = ["BranchNetwork", "fixup_scale", "predicted_change", "step_change"]
 
@@ -34,117 +37,94 @@ def fixup_scale(branches: int, layers: int) -> float:
     return branches ** (-1 / (2 * layers - 2))
 
 
-class BranchNetwork(nn.Module):
+class BranchNetwork(Architecture):
     """f(x) = W_out z^L with z^0 = W_in x and z^l = z^{l-1} + a_l W^l_m φ(… φ(W^l_1 z^{l-1})), φ = ReLU.
 
     With ``biases`` a scalar is added before every layer and every activation of a branch, Fixup's third rule.
-    All weights start as Kaiming's draws (W_in and W_out: var 1/fan_in), then
-
-    - layers 1, …, m-1 of each branch are multiplied by ``scale``, and the last one by ``last``;
-    - W_out is multiplied by ``head``.
-
-    Fixup is ``scale=fixup_scale(L, m), last=0, head=0, biases=True``, or :meth:`fixup`.
+    W_in and W_out start with variance 1/fan_in and all others with Kaiming's 2/fan_in; then layers 1, …, m-1 of each
+    branch are multiplied by ``scale``, the last one by ``last``, and W_out by ``head``.  Fixup is :meth:`fixup`.
 
     Args:
         inputs, width, outputs: d_0, d and the number of outputs.
         branches: L.
         layers: m.
-        multiplier: a_l at the start.
-        trained_multipliers: whether the a_l are parameters.
-        seed: of the weights.
-        dtype, device: of the parameters; None for PyTorch's default and :func:`dlopt.runtime.device`.
+        multiplier: a_l at the start; trained with ``biases``, else fixed.
+
+    The other arguments are those of :class:`dlopt.architectures.Architecture`.
 
     Raises:
         ValueError: no branch or no layer.
     """
 
     def __init__(
-        self,
-        inputs: int,
-        width: int,
-        outputs: int,
-        *,
-        branches: int,
-        layers: int = 2,
-        scale: float = 1.0,
-        last: float = 1.0,
-        head: float = 1.0,
-        multiplier: float = 1.0,
-        trained_multipliers: bool = False,
-        biases: bool = False,
-        seed: int = 0,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> None:
-        super().__init__()
+        self, inputs: int, width: int, outputs: int, *, branches: int, layers: int = 2, scale: float = 1.0,
+        last: float = 1.0, head: float = 1.0, multiplier: float = 1.0, biases: bool = False,
+        members: int | None = None, seed: int = 0, dtype: torch.dtype | None = None, device: Device = None,
+    ) -> None:  # fmt: skip
+        super().__init__(members, seed, dtype, device)
         if branches < 1 or layers < 1:
             raise ValueError(f"a network needs a branch and a layer in it, not {branches} and {layers}.")
         self.branches, self.layers = branches, layers
-        generator = runtime.generator(seed)
-        device = runtime.device() if device is None else device
-        dtype = torch.get_default_dtype() if dtype is None else dtype
-
-        def parameter(rows: int, columns: int, gain: float, factor: float) -> nn.Parameter:
-            drawn = math.sqrt(gain / columns) * torch.randn(
-                rows, columns, generator=generator, dtype=torch.float64
-            )
-            return nn.Parameter((factor * drawn).to(device, dtype))
-
-        self.entry = parameter(width, inputs, 1.0, 1.0)
-        factors = [scale] * (layers - 1) + [last]
+        self.entry = self._parameter(width, inputs, scaled_gaussian(1.0))
+        self.head = self._parameter(outputs, width, scaled_gaussian(head))
+        gains = [math.sqrt(2) * factor for factor in [scale] * (layers - 1) + [last]]
         self.weights = nn.ParameterList(
-            parameter(width, width, 2.0, factor) for _ in range(branches) for factor in factors
+            self._parameter(width, width, scaled_gaussian(gain)) for _ in range(branches) for gain in gains
         )
-        self.head = parameter(outputs, width, 1.0, head)
-        self.multipliers = nn.Parameter(
-            torch.full((branches,), multiplier, device=device, dtype=dtype), requires_grad=trained_multipliers
-        )
-        self.biases = nn.Parameter(
-            torch.zeros(branches, 2 * layers - 1, device=device, dtype=dtype), requires_grad=biases
-        )
+        leading = () if members is None else (members, 1, 1)
+        place, number = self._place
+        for name, count, value in (
+            ("multipliers", branches, multiplier),
+            ("biases", branches * (2 * layers - 1), 0.0),
+        ):
+            start = torch.full((count, *leading), value, device=place, dtype=number)
+            setattr(self, name, nn.Parameter(start, requires_grad=biases))
 
     @classmethod
-    def fixup(cls, inputs: int, width: int, outputs: int, *, branches: int, layers: int = 2, **options) -> BranchNetwork:
+    def fixup(
+        cls, inputs: int, width: int, outputs: int, *, branches: int, layers: int = 2, **options: Any
+    ) -> BranchNetwork:
         """The network that all three rules make."""
+        scale = fixup_scale(branches, layers)
         return cls(
-            inputs, width, outputs, branches=branches, layers=layers, scale=fixup_scale(branches, layers),
-            last=0.0, head=0.0, trained_multipliers=True, biases=True, **options,
+            inputs, width, outputs, branches=branches, layers=layers, scale=scale, last=0.0, head=0.0, biases=True,
+            **options,
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        """f(x), (n, outputs)."""
-        z = x @ self.entry.T
-        for branch in range(self.branches):
-            z = z + self.multipliers[branch] * self.branch(branch, z)
-        return z @ self.head.T
+        """f(x), (n, outputs) or (members, n, outputs)."""
+        z = self._inputs(x) @ self.entry.mT
+        for index in range(self.branches):
+            z = z + self.multipliers[index] * self.branch(index, z)
+        return z @ self.head.mT
 
     def branch(self, index: int, z: Tensor) -> Tensor:
         """W_m φ(b + … φ(b + W_1 (z + b))) of one branch, without its multiplier."""
-        bias = self.biases[index]
+        bias = self.biases.unflatten(0, (self.branches, -1))[index]
         for layer in range(self.layers):
             if layer:
                 z = torch.relu(z + bias[2 * layer - 1])
-            z = (z + bias[2 * layer]) @ self.weights[index * self.layers + layer].T
+            z = (z + bias[2 * layer]) @ self.weights[index * self.layers + layer].mT
         return z
 
 
 def step_change(
     network: BranchNetwork, x: Tensor, targets: Tensor, loss: Callable[[Tensor, Tensor], Tensor], eta: float
-) -> float:
-    """Root mean square of f(x; θ - η∇F) - f(x; θ) after one step on the branches alone.
+) -> Tensor:
+    """Root mean square of f(x; θ - η∇F) - f(x; θ) after one step on the branches' weights alone.
 
     Entry and head stay where they are, so that what moves is the part of which Fixup speaks.
+
+    Returns:
+        A scalar, or (members,).  The network is left as it was.
     """
-    moved = [*network.weights]
+    weights = list(network.weights)
     before = network(x)
-    slopes = torch.autograd.grad(loss(before, targets), moved)
+    slopes = torch.autograd.grad(loss(before, targets).sum(), weights)
     with torch.no_grad():
-        for parameter, slope in zip(moved, slopes, strict=True):
-            parameter -= eta * slope
-        change = network(x) - before
-        for parameter, slope in zip(moved, slopes, strict=True):
-            parameter += eta * slope
-    return float(change.square().mean().sqrt())
+        stepped = {f"weights.{i}": w - eta * g for i, (w, g) in enumerate(zip(weights, slopes, strict=True))}
+        change = functional_call(network, stepped, (x,)) - before
+    return change.square().mean(dim=(-2, -1)).sqrt()
 
 
 def predicted_change(exponent: float, branches: int, layers: int) -> float:

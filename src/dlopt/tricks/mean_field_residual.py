@@ -6,13 +6,12 @@ z^l = z^{l-1} + φ(W^l z^{l-1} + b^l), W with entries N(0, σ_w²/d) and b with 
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from dlopt.models import ACTIVATIONS
+from dlopt.tricks.signal_propagation import chi, gaussian_expectation
 
 __all__ = ["MeanField", "gradient_growth", "propagate"]
 
@@ -29,32 +28,29 @@ class MeanField(NamedTuple):
 
 
 def propagate(
-    activation: str, depth: int, sigma_w: float, *, sigma_b: float = 0.0, start: float = 1.0, nodes: int = 127
+    activation: str, depth: int, sigma_w: float, *, sigma_b: float = 0.0, start: float = 1.0
 ) -> MeanField:
     """The recursions of a wide residual network.
 
     With q = σ_w² p + σ_b² and ξ standard normal,
 
-        m ← m + Eφ(√q ξ),   p ← p + 2 m Eφ(√q ξ) + Eφ(√q ξ)²,   χ = 1 + σ_w² Eφ'(√q ξ)².
+        p ← p + 2 m Eφ(√q ξ) + Eφ(√q ξ)²,   m ← m + Eφ(√q ξ),   χ = 1 + σ_w² Eφ'(√q ξ)².
 
     Args:
         activation: a name in :data:`dlopt.models.ACTIVATIONS`.
         depth: L.
         sigma_w, sigma_b: σ_w and σ_b.
         start: p_0; m_0 is 0.
-        nodes: of the Gauss–Hermite quadrature.
     """
     phi = ACTIVATIONS[activation]
-    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
-    weights = weights / math.sqrt(2 * math.pi)
     length, mean, log_gradient = [start], [0.0], [0.0]
     for _ in range(depth):
-        h = torch.from_numpy(math.sqrt(sigma_w**2 * length[-1] + sigma_b**2) * points)
-        value, slope = phi(h).numpy(), phi.derivative(h).numpy()
-        first, second = weights @ value, weights @ value**2
-        length.append(length[-1] + 2 * mean[-1] * first + second)
-        mean.append(mean[-1] + first)
-        log_gradient.append(log_gradient[-1] + math.log1p(sigma_w**2 * (weights @ slope**2)))
+        q = sigma_w**2 * length[-1] + sigma_b**2
+        first, second = gaussian_expectation(phi, q), gaussian_expectation(lambda h: phi(h) ** 2, q)
+        length.append(float(length[-1] + 2 * mean[-1] * first + second))
+        mean.append(float(mean[-1] + first))
+        multiplier = chi(q, activation, sigma_w)
+        log_gradient.append(float(log_gradient[-1] + np.log1p(multiplier)))
     return MeanField(np.array(length), np.array(mean), np.array(log_gradient))
 
 

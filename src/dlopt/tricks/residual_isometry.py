@@ -2,8 +2,8 @@
 
 Tarnowski, Warchoł, Jastrzębski, Tabor, Nowak (2018): the spectrum of the input-output Jacobian J depends on the
 activation, the initialization and the width only through one number c.  For a network
-z^l = z^{l-1} + W^l φ(z^{l-1}) it is c = Σ_l s_l² μ_l, where W^l has entries of variance s_l²/d and μ_l is the mean of
-φ'² over layer l.
+z^l = z^{l-1} + φ(h^l), h^l = W^l z^{l-1}, it is c = Σ_l s_l² μ_l, where W^l has entries of variance s_l²/d and μ_l is
+the mean of φ'(h^l)² over layer l.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dlopt import runtime
 from dlopt.initialization import Initialization
-from dlopt.models import ACTIVATIONS
+from dlopt.models import ACTIVATIONS, Activation
 
 __all__ = ["jacobian", "largest_singular_value", "log_density", "quantiles"]
 
@@ -58,6 +58,7 @@ def log_density(c: float, points: int = 4001) -> tuple[np.ndarray, np.ndarray]:
     y = top * np.sin(np.linspace(0, math.pi / 2, points))
     y[0] = 1e-12
     u = np.sqrt(np.maximum(square(y), 0))
+    u[-1] = 0.0
     log_eigenvalue = 0.5 * np.log(((u + 0.5) ** 2 + y**2) / ((u - 0.5) ** 2 + y**2)) + 2 * c * u
     half, height = log_eigenvalue[::-1] / 2, 2 * y[::-1] / math.pi
     return np.concatenate([-half[:0:-1], half]), np.concatenate([height[:0:-1], height])
@@ -77,30 +78,54 @@ def jacobian(
     c: float,
     depth: int,
     width: int,
-    skip: bool = True,
+    form: str = "residual",
     seed: int = 0,
 ) -> Tensor:
-    """J = ∂z^L/∂z⁰ for z^l = z^{l-1} + s_l W^l φ(z^{l-1}) at a standard Gaussian z⁰, (width, width), float64.
+    """J = ∂z^L/∂z⁰ at a standard Gaussian z⁰, (width, width), in double precision.
 
-    s_l² = c/(L μ_l), where μ_l is the mean of φ'² over the entries of z^{l-1}: every branch then adds c/L.
+    - "residual": z^l = z^{l-1} + φ(s_l W^l z^{l-1}), the network of the theory;
+    - "stale": z^l = z^{l-1} + s_l W^l φ(z^{l-1}), whose slopes φ' hardly change from layer to layer;
+    - "plain": z^l = φ(s_l W^l z^{l-1}).
+
+    s_l is such that s_l² μ_l = c/L in the two residual forms and 1 in the plain one.
 
     Args:
         activation: a name in :data:`dlopt.models.ACTIVATIONS`.
         initialization: draws W^l with entries of variance 1/d.
-        c: the sum of the branches' variances.
+        c: the sum of the branches' variances; the plain network ignores it.
         depth, width: L and d.
-        skip: without it z^l = s_l W^l φ(z^{l-1}) with s_l² = 1/μ_l, which keeps the mean of σ² at one.
+        form: one of the three.
         seed: of z⁰ and the weights.
+
+    Raises:
+        ValueError: another form.
     """
+    if form not in ("residual", "stale", "plain"):
+        raise ValueError(f"form must be 'residual', 'stale' or 'plain', not {form!r}.")
     generator = runtime.generator(seed)
     phi = ACTIVATIONS[activation]
     z = torch.randn(width, generator=generator, dtype=torch.float64)
     total = torch.eye(width, dtype=torch.float64)
+    target = 1.0 if form == "plain" else c / depth
     for _ in range(depth):
-        slope = phi.derivative(z)
-        scale = torch.sqrt((c / depth if skip else 1.0) / slope.square().mean())
-        weight = scale * initialization((width, width), generator).double()
-        through = weight @ (slope.unsqueeze(1) * total)
-        total = total + through if skip else through
-        z = (z if skip else 0) + weight @ phi(z)
+        weight = initialization((width, width), generator).double()
+        if form == "stale":
+            scale = math.sqrt(target / phi.derivative(z).square().mean())
+            through = scale * weight @ (phi.derivative(z).unsqueeze(1) * total)
+            branch = scale * weight @ phi(z)
+        else:
+            h = weight @ z
+            scale = _branch_scale(phi, h, target)
+            through = scale * phi.derivative(scale * h).unsqueeze(1) * (weight @ total)
+            branch = phi(scale * h)
+        total = through if form == "plain" else total + through
+        z = branch if form == "plain" else z + branch
     return total
+
+
+def _branch_scale(phi: Activation, h: Tensor, target: float) -> float:
+    """s with s² mean φ'(s h)² = target, by iteration from s² = target."""
+    scale, previous = math.sqrt(target), 0.0
+    while abs(scale - previous) > 1e-12 * scale:
+        scale, previous = math.sqrt(target / phi.derivative(scale * h).square().mean()), scale
+    return scale

@@ -139,13 +139,33 @@ def gradient_correlation(vectors: Tensor) -> float:
 
 
 def line_gradient(
-    depth: int, width: int, positions: np.ndarray, *, skip: bool = False, beta: float = 0.1, seed: int = 0
+    depth: int,
+    width: int,
+    positions: np.ndarray,
+    *,
+    normalization: bool = False,
+    skip: bool = False,
+    beta: float = 0.1,
+    seed: int = 0,
 ) -> np.ndarray:
-    """df/dx of a random ReLU network of one real input at ``positions``, normalized to unit mean square.
+    """df/dx of a random ReLU network of one real input at ``positions``, scaled to unit mean square.
 
-    The first layer maps x to ReLU(w x + b), w and b standard Gaussian, so that its units switch at different
-    places; then follow L - 1 hidden layers with Kaiming weights, plain or, with a skip, batch normalization over the
-    positions and a branch weighted by β; then a linear output.
+    The first layer maps x to w x + b, w and b standard Gaussian, so that its units switch at different places.  Then
+    follow L - 1 layers h ← W ReLU(N(h)), or with a skip h ← h + β W ReLU(N(h)), with Kaiming weights, and the output
+    v·ReLU(h).  N is batch normalization over the positions, its mean and deviation constant in the backward pass, or
+    the identity.
+
+    Args:
+        depth: L, the number of hidden layers.
+        width: d.
+        positions: the inputs x, (n,).
+        normalization: whether to normalize.
+        skip: whether to add h.
+        beta: β, for networks with skip connections.
+        seed: of the weights.
+
+    Returns:
+        (n,).
     """
     generator = runtime.generator(seed)
 
@@ -156,13 +176,10 @@ def line_gradient(
     h = x * normal(width) + normal(width)
     for _ in range(depth - 1):
         weight = math.sqrt(2 / width) * normal(width, width)
-        if skip:
-            center, scale = h.detach().mean(0), h.detach().std(0, correction=0)
-            h = h + beta * torch.relu((h - center) / scale) @ weight.T
-        else:
-            h = torch.relu(h) @ weight.T
-    output = torch.relu(h) @ normal(width)
-    (slope,) = torch.autograd.grad(output.sum(), x)
+        center, scale = h.detach().mean(0), h.detach().std(0, correction=0)
+        branch = torch.relu((h - center) / scale if normalization else h) @ weight.T
+        h = h + beta * branch if skip else branch
+    (slope,) = torch.autograd.grad((torch.relu(h) @ normal(width)).sum(), x)
     slope = slope.squeeze(1).numpy()
     return slope / np.sqrt(np.mean(slope**2))
 
@@ -176,5 +193,6 @@ def brownian(steps: int, seed: int = 0) -> np.ndarray:
 def autocorrelation(signal: np.ndarray, lags: int) -> np.ndarray:
     """r_k = Σ_t (s_t - s̄)(s_{t+k} - s̄) / Σ_t (s_t - s̄)² for k = 0, …, lags."""
     centered = signal - signal.mean()
-    return np.array([centered[: len(centered) - k] @ centered[k:] for k in range(lags + 1)]) / (centered @ centered)
-
+    return np.array([centered[: len(centered) - k] @ centered[k:] for k in range(lags + 1)]) / (
+        centered @ centered
+    )

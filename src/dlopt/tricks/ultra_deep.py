@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 
 from dlopt import runtime, training
 from dlopt.data import Dataset
@@ -32,7 +31,7 @@ from dlopt.tricks.fixup import BranchNetwork
 from dlopt.tricks.signal_propagation import gaussian_expectation
 
 __all__ = [
-    "RECIPES", "REMOVED", "DecayingMomentum", "PreActivation", "Recipe", "Run", "SideBySide", "Signals",
+    "RECIPES", "REMOVED", "DecayingMomentum", "PreActivation", "Recipe", "Run", "Signals",
     "careful", "careful_start", "critical_scale", "fixed_variance", "last_layer_alone", "normalized_growth",
     "normalized_stream", "signals", "states", "train",
 ]  # fmt: skip
@@ -85,42 +84,6 @@ class PreActivation(FullyConnected):
             if layer % 2:
                 h = stream = stream + h
             yield entering, h
-
-
-class SideBySide(nn.Module):
-    """Independent networks of one architecture as the members of one: ``torch.vmap`` advances all of them at once.
-
-    Args:
-        networks: single networks, alike but for their numbers; they are copied.
-
-    Raises:
-        ValueError: there is none.
-    """
-
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
-        super().__init__()
-        if not networks:
-            raise ValueError("there must be one network or more.")
-        self.members = len(networks)
-        self._template = (networks[0],)
-        stacked, _ = stack_module_state(list(networks))
-        self._names = list(stacked)
-        self.stacked = nn.ParameterList(
-            nn.Parameter(values.detach().clone(), values.requires_grad) for values in stacked.values()
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """f(x) of every member, (members, n, outputs), for inputs x (n, d_0) that they share."""
-        named = dict(zip(self._names, self.stacked, strict=True))
-        return vmap(lambda one: functional_call(self._template[0], one, (x,)))(named)
-
-    def member(self, index: int) -> nn.Module:
-        """Member ``index`` as a single network, with its present numbers; the next call uses it again."""
-        single = self._template[0]
-        with torch.no_grad():
-            for parameter, values in zip(single.parameters(), self.stacked, strict=True):
-                parameter.copy_(values[index])
-        return single
 
 
 class DecayingMomentum:
@@ -231,12 +194,7 @@ def _branches(start):
     def network(widths, members, seed, dtype):
         inputs, width, outputs = widths[0], widths[1], widths[-1]
         branches = (len(widths) - 3) // 2
-        return SideBySide(
-            [
-                start(inputs, width, outputs, branches=branches, seed=seed + member, dtype=dtype)
-                for member in range(members)
-            ]
-        )
+        return start(inputs, width, outputs, branches=branches, members=members, seed=seed, dtype=dtype)
 
     return network
 
@@ -351,8 +309,8 @@ def last_layer_alone(
 
 def _features(network: nn.Module, x: Tensor) -> Tensor:
     """What the last layer multiplies, (members, n, d)."""
-    if isinstance(network, SideBySide):
-        return torch.stack([states(network.member(index), x)[-1] for index in range(network.members)])
+    if isinstance(network, BranchNetwork):
+        return states(network, x)[-1]
     for entering, _ in network.recursion(x):
         last = entering
     return last
@@ -363,7 +321,7 @@ def states(network: nn.Module, x: Tensor) -> list[Tensor]:
     if isinstance(network, PreActivation):
         return network.stream(x)
     if isinstance(network, BranchNetwork):
-        z = [x @ network.entry.T]
+        z = [x @ network.entry.mT]
         for branch in range(network.branches):
             z.append(z[-1] + network.multipliers[branch] * network.branch(branch, z[-1]))
         return z
@@ -384,9 +342,6 @@ def signals(network: nn.Module, x: Tensor, *, seed: int = 0) -> Signals:
 
     The network computes as in training, so batch normalization takes the statistics of ``x``.
     """
-    if isinstance(network, SideBySide):
-        each = [signals(network.member(index), x, seed=seed) for index in range(network.members)]
-        return Signals(*(np.concatenate(parts) for parts in zip(*each, strict=True)))
     z = states(network, x)
     error = torch.randn(z[-1].shape, generator=runtime.generator(seed), dtype=torch.float64).to(z[-1])
     slopes = torch.autograd.grad((error * z[-1]).sum(), z)
