@@ -1,7 +1,10 @@
 """dlopt: the code that the chapters of the book import.
 
-Ground floor: :mod:`dlopt.runtime`, :mod:`dlopt.data`, :mod:`dlopt.models`, :mod:`dlopt.training`,
-:mod:`dlopt.claims`, :mod:`dlopt.figures`.  Each wing above it mirrors a part of the survey:
+Ground floor: :mod:`dlopt.runtime`, :mod:`dlopt.data`, :mod:`dlopt.claims`, :mod:`dlopt.figures`; the networks,
+:mod:`dlopt.models`, :mod:`dlopt.convolutional` and :mod:`dlopt.architectures`, with :mod:`dlopt.initialization` and
+:mod:`dlopt.normalization`; :mod:`dlopt.training`; :mod:`dlopt.curvature` and :mod:`dlopt.lanczos`.
+
+Each wing above it mirrors a part of the survey:
 :mod:`dlopt.introduction` is section 1, :mod:`dlopt.tricks` section 4, :mod:`dlopt.algorithms` section 5 and
 :mod:`dlopt.landscape` section 6.
 """
