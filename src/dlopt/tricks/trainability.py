@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from dlopt import runtime, training
-from dlopt.models import FullyConnected, gaussian, scaled_gaussian
+from dlopt.initialization import gaussian, scaled_gaussian
+from dlopt.models import FullyConnected
 
 __all__ = ["accuracy_after_training", "start_of_training"]
 
