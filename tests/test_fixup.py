@@ -66,6 +66,17 @@ class TestNetwork:
         assert not network.weights[2].any()
         assert network.entry.std().item() == pytest.approx(math.sqrt(1 / 5), rel=0.1)
 
+    def test_a_member_that_diverges_is_frozen_while_the_others_train(self):
+        network = BranchNetwork.fixup(5, 4, 3, branches=2, members=2, **HERE)
+        assert all(len(parameter) == 2 for parameter in network.parameters())
+        targets = torch.randn(9, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+        run = training.train(
+            network, inputs(), targets, loss=training.squared_error, steps=30,
+            step_size=torch.tensor([0.01, 1e8], dtype=torch.float64),
+        )  # fmt: skip
+        assert run.diverged.tolist() == [False, True]
+        assert run.loss[-1, 0] < run.loss[0, 0]
+
     def test_without_fixup_multipliers_and_biases_are_fixed(self):
         network = BranchNetwork(5, 4, 3, branches=2, **HERE)
         assert not network.multipliers.requires_grad

@@ -71,13 +71,13 @@ class BranchNetwork(Architecture):
         self.weights = nn.ParameterList(
             self._parameter(width, width, scaled_gaussian(gain)) for _ in range(branches) for gain in gains
         )
-        leading = () if members is None else (members, 1, 1)
+        leading = () if members is None else (members,)
         place, number = self._place
         for name, count, value in (
             ("multipliers", branches, multiplier),
             ("biases", branches * (2 * layers - 1), 0.0),
         ):
-            start = torch.full((count, *leading), value, device=place, dtype=number)
+            start = torch.full((*leading, count), value, device=place, dtype=number)
             setattr(self, name, nn.Parameter(start, requires_grad=biases))
 
     @classmethod
@@ -95,16 +95,16 @@ class BranchNetwork(Architecture):
         """f(x), (n, outputs) or (members, n, outputs)."""
         z = self._inputs(x) @ self.entry.mT
         for index in range(self.branches):
-            z = z + self.multipliers[index] * self.branch(index, z)
+            z = z + self.multipliers[..., index, None, None] * self.branch(index, z)
         return z @ self.head.mT
 
     def branch(self, index: int, z: Tensor) -> Tensor:
         """W_m φ(b + … φ(b + W_1 (z + b))) of one branch, without its multiplier."""
-        bias = self.biases.unflatten(0, (self.branches, -1))[index]
+        bias = self.biases.unflatten(-1, (self.branches, -1))[..., index, :, None, None]
         for layer in range(self.layers):
             if layer:
-                z = torch.relu(z + bias[2 * layer - 1])
-            z = (z + bias[2 * layer]) @ self.weights[index * self.layers + layer].mT
+                z = torch.relu(z + bias[..., 2 * layer - 1, :, :])
+            z = (z + bias[..., 2 * layer, :, :]) @ self.weights[index * self.layers + layer].mT
         return z
 
 

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from dlopt.models import ACTIVATIONS, Activation
+from dlopt.models import Activation, as_activation
 
 __all__ = [
     "chi", "correlation_fixed_point", "correlation_map", "critical_sigma_w", "critical_sigmas", "depth_scale",
@@ -168,11 +168,8 @@ def _one_pair(f: Function, q: float, c: float, kinks: tuple[float, ...]) -> floa
 
 
 def _resolved(activation: str | Activation) -> tuple[Activation, tuple[float, ...]]:
-    if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {activation!r}: use one of {', '.join(ACTIVATIONS)}.")
-        activation = ACTIVATIONS[activation]
-    return activation, KINKS.get(activation.name, (0.0,))
+    phi = as_activation(activation)
+    return phi, KINKS.get(phi.name, (0.0,))
 
 
 def variance_map(

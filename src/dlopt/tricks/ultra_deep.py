@@ -323,7 +323,7 @@ def states(network: nn.Module, x: Tensor) -> list[Tensor]:
     if isinstance(network, BranchNetwork):
         z = [x @ network.entry.mT]
         for branch in range(network.branches):
-            z.append(z[-1] + network.multipliers[branch] * network.branch(branch, z[-1]))
+            z.append(z[-1] + network.multipliers[..., branch, None, None] * network.branch(branch, z[-1]))
         return z
     return network.passes(x).preactivations[:-1]
 
