@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 from bookkit.chapters import ROOT
 
@@ -22,6 +23,12 @@ def plain_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the reader's reaches a test."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def the_same_draws() -> None:
+    """Modules of torch.nn draw their weights from the global generator."""
+    torch.manual_seed(0)
 
 
 class SmallBook:

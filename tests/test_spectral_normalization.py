@@ -32,20 +32,20 @@ def test_power_iteration_finds_the_first_singular_vectors(leading):
     assert torch.allclose(v.norm(dim=-1), torch.ones(leading).double())
 
 
-def test_value_and_gradient_are_those_of_torchs_parametrization():
+def test_at_rest_value_and_gradient_are_those_of_torchs_parametrization():
+    """On the way there they differ: torch takes the half step of u first, Miyato et al. and we that of v."""
     linear = parametrizations.spectral_norm(nn.Linear(5, 3, bias=False, dtype=torch.float64))
     part = linear.parametrizations.weight
     ours = SpectrallyNormalized([5, 3], **OPTIONS)
     with torch.no_grad():
+        part.original.copy_(drawn(3, 5))
         ours.weights[0].copy_(part.original)
-        ours.u1.copy_(part[0]._u)
-        ours.v1.copy_(part[0]._v)
-    for _ in range(3):
+    for _ in range(500):
         expected, result = linear(X), ours(X)
-        assert torch.allclose(result, expected, atol=1e-13)
+    assert torch.allclose(result, expected, atol=1e-12)
     (theirs,) = torch.autograd.grad(expected.pow(3).sum(), part.original)
     (gradient,) = torch.autograd.grad(result.pow(3).sum(), ours.weights[0])
-    assert torch.allclose(gradient, theirs, atol=1e-12)
+    assert torch.allclose(gradient, theirs, atol=1e-10)
 
 
 def test_a_training_pass_advances_the_iteration_by_one_step_and_evaluation_does_not():
