@@ -12,10 +12,14 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from hypothesis import settings
 
 from bookkit.chapters import ROOT
 
 SETTINGS = ("DLOPT_DEVICE", "DLOPT_SCALE", "DLOPT_SEED_OFFSET", "DLOPT_DATA")
+
+settings.register_profile("the same examples in every run", derandomize=True, deadline=None, database=None)
+settings.load_profile("the same examples in every run")
 
 
 @pytest.fixture(autouse=True)

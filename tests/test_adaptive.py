@@ -82,7 +82,7 @@ def steps(optimizer: torch.optim.Optimizer, theta: torch.Tensor, gradients: torc
 
 class TestTorch:
     @peers
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=5)
     @given(
         seed=st.integers(0, 10_000),
         lr=st.floats(1e-4, 0.3),

@@ -72,7 +72,7 @@ def test_cross_entropy_starts_from_softmax_minus_onehot(samples):
     assert relative_difference(found, autograd(weights, TANH, CROSS_ENTROPY, x, labels)) < 1e-13
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(widths=st.lists(st.integers(1, 6), min_size=2, max_size=6), seed=st.integers(0, 1000))
 def test_all_orders_of_multiplication_give_the_same_gradient(widths, seed):
     weights, x, y = problem(widths, seed=seed)

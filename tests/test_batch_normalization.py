@@ -19,7 +19,7 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 @given(n=st.integers(2, 12), d=st.integers(1, 5), epsilon=st.sampled_from([1e-8, 1e-3, 1.0]))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 def test_forward_and_backward_are_batchnorm1ds_and_autograds(n, d, epsilon):
     h, incoming = drawn(n, d).requires_grad_(), drawn(n, d, seed=1)
     gamma, beta = (drawn(d, seed=seed).requires_grad_() for seed in (2, 3))

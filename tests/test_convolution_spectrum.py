@@ -26,7 +26,7 @@ def kernel(c_out: int, c_in: int, k: int = 3, seed: int = 0) -> torch.Tensor:
     c_out=st.integers(1, 4), c_in=st.integers(1, 4), k=st.sampled_from([1, 3, 5]), stride=st.sampled_from([1, 2]),
     size=st.sampled_from([(6, 6), (8, 6), (6, 10)]), seed=st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_fourier_blocks_have_the_singular_values_of_the_dense_matrix(c_out, c_in, k, stride, size, seed):
     drawn = kernel(c_out, c_in, k, seed)
     found = cs.singular_values(drawn, size, stride=stride)
@@ -49,7 +49,7 @@ def test_the_dense_matrix_is_the_convolution_of_scipy():
     k=st.sampled_from([1, 2, 3, 5]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_norm_lies_between_its_bounds(c_out, c_in, k, seed):
     drawn = kernel(c_out, c_in, k, seed)
     low, high = cs.norm_bounds(drawn)

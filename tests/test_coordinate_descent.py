@@ -66,7 +66,7 @@ class TestSteps:
 
 class TestRates:
     @given(kappa=st.floats(1.1, 500), d=st.integers(2, 12), seed=st.integers(0, 1000))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     def test_drawn_by_the_diagonal_the_worst_step_is_demmels_and_the_long_run_at_most_twice_as_fast(
         self, kappa, d, seed
     ):

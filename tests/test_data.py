@@ -296,7 +296,7 @@ class TestGaussian:
 
 class TestSeparable:
     @given(n=st.integers(1, 40), d=st.integers(1, 8), margin=st.floats(0, 5), seed=st.integers(0, 99))
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=40)
     def test_the_margin_holds_for_every_sample(self, n, d, margin, seed):
         inputs, labels, direction = separable(n, d, margin, seed=seed, dtype=torch.float64, device="cpu")
         assert inputs.shape == (n, d)

@@ -57,7 +57,7 @@ def test_gradient_descent_is_stable_up_to_the_largest_step_only():
     assert ed.training_risk(above, SAMPLE) > 1e3
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     degree=st.integers(1, 15),
     steps=st.one_of(st.integers(0, 10_000), st.just(math.inf)),

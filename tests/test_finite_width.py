@@ -84,7 +84,7 @@ def test_only_the_first_layers_are_tilted():
     assert np.abs(means[1:] - 1).max() < 0.02
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(width=st.integers(4, 40), depth=st.integers(2, 60), gain=st.floats(0.7, 1.3))
 def test_importance_sampling_is_right_and_its_terms_are_bounded(width, depth, gain):
     widths = [width] * (depth + 1)

@@ -115,7 +115,7 @@ def test_impossible_arguments_are_refused():
         descend(rosenbrock, torch.zeros(1, 2), 0.1, -1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), factor=st.floats(0.05, 1.95))
 def test_below_two_over_beta_random_smooth_functions_never_rise(seed, factor):
     """And the squared gradients keep the budget η(1 − βη/2) Σ ‖∇F‖² ≤ F(θ_0) − F(θ_T)."""
@@ -126,7 +126,7 @@ def test_below_two_over_beta_random_smooth_functions_never_rise(seed, factor):
     assert (spent <= run.values[0] - run.values[-1] + 1e-10).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), factor=st.floats(2.05, 3.0))
 def test_above_two_over_the_curvature_a_minimizer_of_a_random_smooth_function_repels(seed, factor):
     """Near a minimizer with largest curvature λ, a step above 2/λ goes up from a point on the steepest axis."""
@@ -141,7 +141,7 @@ def test_above_two_over_the_curvature_a_minimizer_of_a_random_smooth_function_re
     assert run.values[1] > run.values[0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(curvatures=st.lists(st.floats(0.1, 100), min_size=1, max_size=4), share=st.floats(0.02, 2.5))
 def test_on_a_quadratic_the_threshold_is_exact(curvatures, share):
     h = torch.tensor(curvatures, dtype=DOUBLE)
@@ -228,7 +228,7 @@ def test_the_minimizer_of_the_upper_bound_is_one_step():
     torch.testing.assert_close(gradient_of(bound)(step[None])[0], torch.zeros_like(step), rtol=0, atol=1e-10)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
 def test_the_parabola_of_a_valid_constant_lies_above_the_function(seed):
     function, beta = random_smooth(seed)

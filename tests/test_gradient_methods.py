@@ -67,7 +67,7 @@ class TestRates:
             assert radius == pytest.approx(math.sqrt(beta), abs=1e-7)
 
     @given(kappa=st.floats(1.5, 300), seed=st.integers(0, 1000))
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     def test_nesterov_keeps_its_promise_on_every_quadratic(self, kappa, seed):
         problem = quadratic(eigenvalues(kappa, 6), seed=seed)
         start = equal_energy_start(problem, seed=seed)

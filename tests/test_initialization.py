@@ -97,7 +97,7 @@ def test_the_draws_are_those_of_torch(name, shape):
     assert torch.allclose(ours(shape, generator(3)), expected, atol=1e-13)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 7), min_size=2, max_size=5))
 def test_fans_are_those_of_torch(shape):
     assert fans(tuple(shape)) == nn.init._calculate_fan_in_and_fan_out(torch.empty(shape))
@@ -126,7 +126,7 @@ def test_a_bias_can_be_zero_or_gaussian_or_sparse():
     assert not zeros((6, 4), generator()).any()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 100))
 def test_orthogonal_has_orthonormal_rows_or_columns(d_out, d_in, seed):
     q = orthogonal()((d_out, d_in), generator(seed))
@@ -144,7 +144,7 @@ def test_xavier_uniform_stays_within_its_bound_and_fills_it():
     assert 0.99 * math.sqrt(6 / 300) < weights.abs().max() <= math.sqrt(6 / 300)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1))
 def test_sparse_has_the_share_of_nonzero_entries(d_out, d_in, density):
     weights = sparse(density)((d_out, d_in), generator())

@@ -40,7 +40,7 @@ spectra = st.lists(st.floats(-10, 10), min_size=2, max_size=40).map(
 
 class TestLanczos:
     @given(values=spectra, steps=st.integers(1, 12), seed=st.integers(0, 99))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_the_basis_is_orthonormal_and_makes_the_matrix_tridiagonal(self, values, steps, seed):
         matrix = rotated(values, seed)
         found = lz.lanczos(product(matrix), starts(3, len(values), seed=seed), steps)
@@ -102,7 +102,7 @@ class TestLanczos:
 
 class TestQuadrature:
     @given(values=spectra, steps=st.integers(1, 8), seed=st.integers(0, 99))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_it_is_exact_for_polynomials_of_degree_twice_the_steps_less_one(self, values, steps, seed):
         values = values / 10
         start = starts(len(values), seed=seed)
@@ -137,7 +137,7 @@ class TestQuadrature:
 
 class TestSpectralDensity:
     @given(seed=st.integers(0, 999), outliers=st.integers(0, 5), scale=st.floats(0.1, 10))
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     def test_it_finds_a_random_bulk_and_its_outliers(self, seed, outliers, scale):
         generator = torch.Generator().manual_seed(seed)
         values = scale * torch.cat(

@@ -39,7 +39,7 @@ def test_a_step_leads_in_the_direction_of_plain_gradient_descent_from_the_best_l
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 def test_each_step_keeps_the_guarantee(seed):
     start = np.random.default_rng(seed).standard_normal(3)
     excess = length_direction.descend(COVARIANCE, U, start, 30)

@@ -34,7 +34,7 @@ def test_the_chains_hessian_is_autograds():
     torch.testing.assert_close(objectives.scalar_chain_hessian(points), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(depth=st.integers(1, 7), radius=st.floats(0.05, 4), seed=st.integers(0, 1000))
 def test_the_chains_constant_bounds_the_hessian_on_the_ball(depth, radius, seed):
     hessians = objectives.scalar_chain_hessian(in_ball(200, depth, radius, seed))
@@ -53,14 +53,14 @@ def test_the_chains_constants_are_attained_on_the_diagonal_with_a_negative_produ
     assert slope.item() == pytest.approx(lipschitz.scalar_chain_slope(radius, depth).item())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(depth=st.integers(1, 7), radius=st.floats(0.05, 4), seed=st.integers(0, 1000))
 def test_the_chains_slope_bounds_the_gradient_on_the_ball(depth, radius, seed):
     slopes = gradient_of(objectives.scalar_chain)(in_ball(200, depth, radius, seed)).norm(dim=1)
     assert slopes.max() <= lipschitz.scalar_chain_slope(radius, depth) * (1 + 1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(radius=st.floats(0.1, 4), seed=st.integers(0, 1000))
 def test_the_factorizations_constant_bounds_the_hessian_on_the_ball(radius, seed):
     target = torch.randn(2, 3, generator=torch.Generator().manual_seed(seed), dtype=DOUBLE)
@@ -77,7 +77,7 @@ def test_for_one_by_one_matrices_the_factorization_is_the_chain_of_two():
         )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(radius=st.floats(0.1, 6), seed=st.integers(0, 1000), width=st.integers(1, 4))
 def test_the_tanh_networks_constant_bounds_the_hessian_on_the_ball(radius, seed, width):
     draw = torch.Generator().manual_seed(seed)
@@ -88,7 +88,7 @@ def test_the_tanh_networks_constant_bounds_the_hessian_on_the_ball(radius, seed,
     assert largest <= lipschitz.tanh_network_constant(radius, inputs, targets, width)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     coefficients=st.lists(st.floats(-3, 3), min_size=1, max_size=7),
     ends=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),
@@ -133,7 +133,7 @@ def test_a_chain_without_factors_is_refused():
         lipschitz.scalar_chain_constant(1.0, 0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     depth=st.integers(2, 7),
     seed=st.integers(0, 1000),

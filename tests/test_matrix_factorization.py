@@ -24,7 +24,7 @@ def uniform(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.integers(1, 7), columns=st.integers(1, 7), rank=st.integers(1, 8), seed=st.integers(0, 1000))
 def test_truncated_singular_value_decomposition_attains_the_sum_of_the_trailing_squares(
     rows, columns, rank, seed
@@ -36,7 +36,7 @@ def test_truncated_singular_value_decomposition_attains_the_sum_of_the_trailing_
     torch.testing.assert_close(factorization_loss(target, factors), best_value(target, rank))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rank=st.integers(1, 5), samples=st.integers(2, 12), seed=st.integers(0, 1000))
 def test_no_random_factors_are_better_than_the_minimum_for_any_inputs(rank, samples, seed):
     target, inputs = normal(5, samples, seed=seed), normal(4, samples, seed=seed + 1)
@@ -108,7 +108,7 @@ def test_multiplicative_updates_reach_what_scikit_learn_reaches_step_for_step():
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rank=st.integers(1, 5), seed=st.integers(0, 1000))
 def test_multiplicative_updates_never_increase_the_loss_and_keep_the_signs(rank, seed):
     target = uniform(8, 6, seed=seed) * (normal(8, 6, seed=seed) > 0)

@@ -61,7 +61,7 @@ seeds = st.integers(0, 10_000)
 
 
 class TestRandomAffineMap:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(seeds, st.integers(1, 3))
     def test_a_step_is_the_sum_over_all_outcomes(self, seed, batch):
         chosen = random_map(seed, batch=batch)
@@ -72,7 +72,7 @@ class TestRandomAffineMap:
         for ours, theirs in zip(chosen.step(mean, second), expected, strict=True):
             torch.testing.assert_close(ours, theirs)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(seeds, st.integers(1, 4), st.integers(1, 5))
     def test_the_operator_is_the_matrix_of_what_is_transported(self, seed, batch, d):
         chosen = random_map(seed, d=d, batch=batch)
@@ -81,7 +81,7 @@ class TestRandomAffineMap:
         torch.testing.assert_close(product, chosen.transported(second))
         torch.testing.assert_close(dense_operator(chosen.transported, d), chosen.operator)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(seeds, st.integers(1, 3))
     def test_the_lifted_matrix_is_a_step(self, seed, batch):
         chosen = random_map(seed, batch=batch)
@@ -91,7 +91,7 @@ class TestRandomAffineMap:
         expected = torch.cat([half_vectorized(after), after_mean, state[-1:]])
         torch.testing.assert_close(chosen.lifted @ state, expected)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(seeds, st.integers(1, 3))
     def test_the_stationary_moments_are_a_fixed_point(self, seed, batch):
         chosen = random_map(seed, batch=batch)

@@ -144,7 +144,7 @@ class TestFullyConnected:
         assert not torch.equal(FullyConnected(WIDTHS, seed=2).weights[0], here)
 
     @given(factor=st.floats(0.01, 100), depth=st.integers(1, 6))
-    @settings(max_examples=25, deadline=None, derandomize=True)
+    @settings(max_examples=25)
     def test_a_relu_network_is_positively_homogeneous(self, factor, depth):
         network = FullyConnected([5, *[6] * (depth - 1), 2], "relu", dtype=torch.float64, device="cpu")
         assert torch.allclose(network(factor * inputs()), factor * network(inputs()), rtol=1e-10)

@@ -88,7 +88,7 @@ def test_torchs_dampening_spares_the_first_gradient_and_then_follows_the_recurre
 
 
 @given(eta=st.floats(0.001, 0.05), beta=st.floats(0.0, 0.95), nesterov=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_translated_to_torch_and_back_a_method_is_itself(eta, beta, nesterov):
     method = Momentum.nesterov(eta, beta) if nesterov else Momentum.heavy_ball(eta, beta)
     arguments = method.as_torch_sgd()

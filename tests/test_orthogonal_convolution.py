@@ -28,7 +28,7 @@ def convolve(kernel: torch.Tensor, z: torch.Tensor, circular: bool = True) -> to
 
 @schemes
 @given(c_in=st.integers(1, 5), more=st.integers(0, 3), reach=st.integers(0, 2), seed=st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_both_schemes_preserve_norms_under_circular_padding(scheme, c_in, more, reach, seed):
     kernel = scheme()((c_in + more, c_in, 2 * reach + 1, 2 * reach + 1), generator(seed))
     assert kernel.shape == (c_in + more, c_in, 2 * reach + 1, 2 * reach + 1)

@@ -13,7 +13,7 @@ from dlopt.algorithms.parallel_model import matrix_vector_product, tree_sum
 
 
 @given(n=st.integers(1, 40), m=st.integers(1, 40), processors=st.integers(1, 2000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_product_is_right_and_no_machine_beats_work_and_depth(n, m, processors):
     g = torch.Generator().manual_seed(n * 100 + m)
     matrix = torch.randn(n, m, generator=g, dtype=torch.float64)

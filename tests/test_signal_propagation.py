@@ -88,7 +88,7 @@ class TestExpectations:
                 together[[0, 300, 999]], [sp.variance_map(q[i], name, 1.0) for i in (0, 300, 999)]
             )
 
-    @settings(deadline=None, max_examples=25)
+    @settings(max_examples=25)
     @given(c=st.floats(-1, 1), q=st.floats(0.01, 20))
     def test_pairs_have_the_closed_forms_of_relu_and_erf(self, c, q):
         assert np.isclose(
@@ -131,7 +131,7 @@ class TestMaps:
         assert path.shape == (4, 2)
         assert np.allclose(path[:, 0], [2, 1.25, 0.875, 0.6875])
 
-    @settings(deadline=None, max_examples=20)
+    @settings(max_examples=20)
     @given(sigma_w=st.floats(0.3, 3.0), sigma_b=st.floats(0.05, 1.0))
     def test_a_fixed_point_is_fixed_and_attracts(self, sigma_w, sigma_b):
         q = sp.fixed_point("tanh", sigma_w, sigma_b)

@@ -303,7 +303,7 @@ class TestStepSizes:
         assert network.weights[0].flatten().tolist() == pytest.approx([0.5 * 0.75, 0.75 * 0.875])
 
     @given(curve=st.floats(0.1, 10), fraction=st.floats(0.01, 1.99), steps=st.integers(0, 12))
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=40)
     def test_on_a_parabola_gradient_descent_is_geometric(self, curve, fraction, steps):
         history = train(scalar(), ONE, ONE, loss=curvature(curve), steps=steps, step_size=fraction / curve)
         expected = curve / 2 * (1 - fraction) ** (2 * history.steps)
@@ -470,7 +470,7 @@ class TestDivergence:
 
 
 @given(seed=st.integers(0, 1000), kind=st.sampled_from(["permute", "repeat"]))
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 def test_gradient_descent_sees_the_samples_as_a_set(seed, kind):
     x, y = regression()
     order = torch.randperm(N, generator=torch.Generator().manual_seed(seed))
@@ -483,7 +483,7 @@ def test_gradient_descent_sees_the_samples_as_a_set(seed, kind):
 
 
 @given(batch_size=st.integers(1, N), epochs=st.integers(1, 3), seed=st.integers(0, 1000))
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 def test_every_epoch_shows_every_sample_once(batch_size, epochs, seed):
     rows = torch.arange(N, dtype=torch.float64)[:, None]
     per_epoch = -(-N // batch_size)

@@ -72,7 +72,7 @@ def test_measured_gains_are_mean_squares_of_the_forward_pass_and_of_autograds_er
     assert backward[-1] == 1
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(some_widths)
 def test_fan_in_and_geometric_gains_telescope_to_ratios_of_widths(widths):
     fan_in, geometric = (predicted_gains(widths, VARIANCES[name]) for name in ("fan-in", "geometric"))
@@ -81,7 +81,7 @@ def test_fan_in_and_geometric_gains_telescope_to_ratios_of_widths(widths):
     assert geometric.forward == pytest.approx(np.sqrt(widths[0] / np.array(widths[1:])))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(some_widths)
 def test_xavier_never_gains_more_than_the_geometric_mean(widths):
     xavier, geometric = (predicted_gains(widths, VARIANCES[name]) for name in ("Xavier", "geometric"))
