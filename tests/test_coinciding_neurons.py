@@ -11,6 +11,8 @@ from dlopt.landscape.paths import largest_rise, polygon
 from dlopt.models import as_activation
 from dlopt.training import squared_error
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
 SMOOTH = ("tanh", "logistic", "softplus", "erf", "swish", "gelu", "sine")
 
 
@@ -96,3 +98,14 @@ def test_quadratic_neurons_and_too_few_samples_admit_no_such_minimum():
         coinciding_neurons(inputs, 5, "quadratic", shared_weights=torch.ones(2).to(inputs))
     with pytest.raises(ValueError, match="5 samples"):
         coinciding_neurons(inputs[:5], 5, shared_weights=torch.ones(2).to(inputs))
+
+
+@needs_cuda
+def test_on_a_gpu_the_minimum_and_the_way_out_of_it_are_those_of_the_cpu():
+    inputs = gaussian(10, 2, seed=6, dtype=torch.float64, device="cuda")
+    minimum = coinciding_neurons(inputs, 20, shared_weights=torch.full((2,), 0.7).to(inputs))
+    other = coinciding_neurons(inputs.cpu(), 20, shared_weights=torch.full((2,), 0.7).to(inputs.cpu()))
+    assert minimum.is_certified()
+    torch.testing.assert_close(minimum.targets.cpu(), other.targets)
+    values = loss_at(minimum, polygon(minimum.way_out(seed=7), 10))
+    assert float(largest_rise(values)) < 1e-13
