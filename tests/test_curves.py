@@ -7,6 +7,8 @@ from torch import nn
 
 from dlopt.landscape import curves, paths
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
 T = torch.linspace(0, 1, 33, dtype=torch.float64)
 KNOTS = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -77,3 +79,16 @@ def test_a_step_is_the_gradient_of_the_loss_at_a_uniform_t():
     middle = ends[0].mean(dim=0)
     point = weights @ torch.stack([ends[0, 0], middle, ends[0, 1]])
     torch.testing.assert_close(knots[0, 1], middle - 2 * weights[1] * point)
+
+
+@needs_cuda
+def test_curves_train_on_a_gpu_as_on_the_cpu():
+    ends = torch.tensor([[[-3.0, 0.1], [3.0, 0.1]]], dtype=torch.float64)
+    knots = [
+        curves.train_curve(
+            Plane().to(device), ends.to(device), torch.zeros(4, 1).to(device), torch.zeros(4, 1).to(device), hill,
+            steps=20, batch_size=2, seed=0, optimizer=lambda tensors: torch.optim.Adam(tensors, lr=0.05),
+        ).cpu()
+        for device in ("cpu", "cuda")
+    ]  # fmt: skip
+    torch.testing.assert_close(*knots)
