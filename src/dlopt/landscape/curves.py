@@ -30,7 +30,7 @@ def bernstein(t: Tensor, degree: int) -> Tensor:
 
 
 def hat(t: Tensor, segments: int) -> Tensor:
-    """w_j(t) = max(0, 1 - |K t - j|), (m, K + 1): the chain of K straight pieces, each taking 1/K of the time."""
+    """w_j(t) = max(0, 1 - abs(K t - j)), (m, K + 1): the chain of K straight pieces, each taking 1/K of the time."""
     j = torch.arange(segments + 1, dtype=t.dtype, device=t.device)
     return (1 - (segments * t[:, None] - j).abs()).clamp_min(0)
 

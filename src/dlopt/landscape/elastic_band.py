@@ -33,7 +33,7 @@ def tangents(band: Tensor, values: Tensor) -> Tensor:
 
 
 def force(band: Tensor, values: Tensor, gradients: Tensor, spring: float) -> Tensor:
-    """-(∇F - ⟨∇F, τ⟩ τ) + k (|θ_{i+1} - θ_i| - |θ_i - θ_{i-1}|) τ at the inner points, (…, k - 2, P).
+    """-(∇F - ⟨∇F, τ⟩ τ) + k (‖θ_{i+1} - θ_i‖ - ‖θ_i - θ_{i-1}‖) τ at the inner points, (…, k - 2, P).
 
     Args:
         band: θ_0, …, θ_{k-1}, (…, k, P).
