@@ -5,8 +5,8 @@
 The product P = W_L ⋯ W_1 is a matrix of rank at most k, the smallest width; as a function of P the loss is convex.
 All that is special about F comes from the map (W_1, …, W_L) ↦ P.
 
-Weights are lists W_1, …, W_L of shapes (…, d_l, d_{l−1}); leading axes hold independent networks.  Samples are columns
-of X (d_x, n) and Y (d_y, n), as in the survey.
+Weights are lists W_1, …, W_L of shapes (…, d_l, d_{l−1}); leading axes hold independent networks.  Samples are
+columns of X (d_x, n) and Y (d_y, n), as in the survey.
 """
 
 from __future__ import annotations
@@ -86,9 +86,11 @@ def random_weights(widths: Sequence[int], *, starts: int, scale: float, seed: in
     """Independent entries from N(0, scale²/d_{l−1}), one network a start, in double precision."""
     generator = runtime.generator(seed)
     return [
-        (scale / fan_in**0.5 * torch.randn(starts, fan_out, fan_in, generator=generator, dtype=torch.float64)).to(
-            runtime.device()
-        )
+        (
+            scale
+            / fan_in**0.5
+            * torch.randn(starts, fan_out, fan_in, generator=generator, dtype=torch.float64)
+        ).to(runtime.device())
         for fan_in, fan_out in itertools.pairwise(widths)
     ]
 

@@ -71,24 +71,26 @@ def gradient_bound(
 
 
 def near_identity_optimum(target: Tensor, depth: int) -> Tensor:
-    """A global minimum, (I + A_L) ⋯ (I + A_1) = R, with ‖A‖ = O(1/L), (L, d, d).
+    """A global minimum, (I + A_L) ⋯ (I + A_1) = R, with ‖A‖ close to (π + γ)/L at most, (L, d, d).
 
-    R = Q S with a rotation Q and a positive definite S; both have L-th parts near the identity, S^{1/m} and Q^{1/m'},
-    m + m' = L, with m to m' as √γ to √π for γ = max |log σ(R)|.  All three matrices are real because det R > 0.
+    R = Q S with a rotation Q and a positive definite S.  With γ = max |log σ(R)|, m layers of S^{1/m} have
+    ‖A‖ ≤ e^{γ/m} − 1, and L − m layers of Q^{1/(L−m)} have ‖A‖ ≤ π/(L − m); m is near L γ/(π + γ).  The roots are
+    real because det R > 0.
 
     Raises:
         ValueError: det R ≤ 0, so that no such product exists with ‖A‖ < 1; or fewer than two layers.
 
-    Source: Hardt and Ma (2017), theorem 2.1, by the polar decomposition instead of theirs.
+    Source: Hardt and Ma (2017), theorem 2.1, has 2(√π + √(3γ))²/L; the split by the polar decomposition is ours.
     """
     if torch.linalg.det(target) <= 0:
-        raise ValueError("det R must be positive: (I + A_L) ⋯ (I + A_1) has a positive determinant if ‖A‖ < 1.")
+        raise ValueError(
+            "det R must be positive: (I + A_L) ⋯ (I + A_1) has a positive determinant if ‖A‖ < 1."
+        )
     if depth < 2:
         raise ValueError(f"the construction needs two layers or more, not {depth}.")
     u, s, vt = torch.linalg.svd(target)
     gamma = s.log().abs().max().item()
-    turns = math.sqrt(math.pi) / (math.sqrt(math.pi) + math.sqrt(gamma))
-    rotating = min(max(round(depth * turns), 1), depth - 1)
+    rotating = min(max(round(depth * math.pi / (math.pi + gamma)), 1), depth - 1)
     stretching = depth - rotating
     stretch = (vt.mT * s ** (1 / stretching)) @ vt
     angle = torch.from_numpy(logm((u @ vt).cpu().numpy()).real).to(target)

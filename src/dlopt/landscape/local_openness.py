@@ -1,8 +1,8 @@
 """Local openness of the matrix product: can every product nearby be reached by moving the factors a little?
 
-The map (W₂, W₁) ↦ W₂ W₁ of (m × k) and (k × n) factors is locally open at (W₂, W₁) if for every ε there is a δ such that
-every Z of its range, rank Z ≤ min(m, n, k), with ‖Z − W₂ W₁‖ < δ is a product of factors within ε of W₂ and W₁.  Where
-it is, a local minimum of a loss of the factors is one of the loss of the product.
+The map (W₂, W₁) ↦ W₂ W₁ of (m × k) and (k × n) factors is locally open at (W₂, W₁) if for every ε there is a δ such
+that every Z of its range, rank Z ≤ min(m, n, k), with ‖Z − W₂ W₁‖ < δ is a product of factors within ε of W₂ and W₁.
+Where it is, a local minimum of a loss of the factors is one of the loss of the product.
 
 Source: Nouiehed and Razaviyayn, Learning deep models: critical points and local openness (2018).
 """
@@ -81,8 +81,8 @@ class _Gauge:
 def distance_to_factors(products: Tensor, factors: Factors, *, starts: int = 12, seed: int = 0) -> Tensor:
     """min ‖(W₂', W₁') − (W₂, W₁)‖_F over all factors with W₂' W₁' = Z, for each Z, (products,).
 
-    A matrix of rank k has the factors (B₂ G, G⁻¹ B₁) with one pair (B₂, B₁) and any invertible G (k × k): the search is
-    over k² numbers, from several starts.  A search gives an upper bound of the distance.
+    A matrix of rank k has the factors (B₂ G, G⁻¹ B₁) with one pair (B₂, B₁) and any invertible G (k × k): the search
+    is over k² numbers, from several starts.  A search gives an upper bound of the distance.
 
     Args:
         products: Z, (products, m, n), each of rank exactly k.
@@ -96,7 +96,9 @@ def distance_to_factors(products: Tensor, factors: Factors, *, starts: int = 12,
     left, right = u[..., :k] * root[..., None, :], root[..., None] * vt[..., :k, :]
     draws = torch.randn(starts, 1, k, k, generator=runtime.generator(seed), dtype=torch.float64).to(products)
     fitted = torch.linalg.pinv(left) @ factors.w2
-    begin = torch.cat([draws[: starts // 2].expand(-1, len(left), -1, -1), fitted + 0.1 * draws[starts // 2 :]])
+    begin = torch.cat(
+        [draws[: starts // 2].expand(-1, len(left), -1, -1), fitted + 0.1 * draws[starts // 2 :]]
+    )
     problem = _Gauge(left.repeat(starts, 1, 1), right.repeat(starts, 1, 1), factors)
     solved = levenberg_marquardt(problem, begin.flatten(0, 1).flatten(1), steps=150)
     return solved.value.unflatten(0, (starts, -1)).amin(dim=0).sqrt()

@@ -2,8 +2,9 @@
 
     H(x) = −1/N Σ_{ijk} J_ijk x_i x_j x_k on |x|² = N,   J_ijk independent N(0, 1)
 
-The energy of a point is H/N.  In high dimension its critical points are layered: −E_∞ = −2√(2/3) is the level below which
-almost all of them are minima, and the fraction of negative directions at a critical point is a function of its energy.
+The energy of a point is H/N.  In high dimension its critical points are layered: −E_∞ = −2√(2/3) is the level below
+which almost all of them are minima, and the fraction of negative directions at a critical point is a function of its
+energy.
 
 Source: Auffinger, Ben Arous and Černý, Random matrices and complexity of spin glasses (2013); it is the model that
 Choromanska et al., The loss surfaces of multilayer networks (2015), compare networks with.
@@ -75,7 +76,7 @@ def descend(j: Tensor, x: Tensor, *, step_size: float, steps: int) -> Tensor:
 
 
 def riemannian_hessian(j: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient along the sphere, (points, N), and the curvature ∇²H − (xᵀ∇H/N) I on the tangent space, (points, N, N).
+    """The gradient along the sphere, (points, N), and the curvature there, ∇²H − (xᵀ∇H/N) I, (points, N, N).
 
     Both vanish in the direction of x.
     """
@@ -112,7 +113,7 @@ def critical_points(j: Tensor, x: Tensor, *, steps: int, tolerance: float = 1e-8
 
 
 def index_fraction(energies: Tensor) -> Tensor:
-    """The share of negative directions at a critical point of energy u, for N → ∞: the semicircle's mass below 3u/(2√6).
+    """The share of negative directions at a critical point of energy u, for N → ∞: the mass of a semicircle below 3u.
 
     There the curvature along the sphere is a random symmetric matrix, whose eigenvalues fill a semicircle of radius
     2√6, shifted by −3u.

@@ -1,8 +1,8 @@
 """Wide networks have no bad basin: a path on which the loss does not rise, from any point down to zero.
 
 If the last hidden layer has at least as many units as there are samples, then after an arbitrarily small perturbation
-its outputs Z, (n, d_{L−1}), have rank n, and Z V = Y has a solution V*.  On the straight line of the last layer from V to V*
-a convex loss is convex and ends at its minimum, so it never rises.
+its outputs Z, (n, d_{L−1}), have rank n, and Z V = Y has a solution V*.  On the straight line of the last layer
+from V to V* a convex loss is convex and ends at its minimum, so it never rises.
 
 Source: Li, Ding and Sun, Over-parameterized deep neural networks have no strict local minima for any continuous
 activations (2018).
@@ -19,7 +19,7 @@ from dlopt import runtime
 from dlopt.landscape.parameter_space import parameters_of, set_parameters
 from dlopt.models import FullyConnected
 
-__all__ = ["last_hidden", "leave_coinciding_neurons", "path_to_zero"]
+__all__ = ["last_hidden", "path_to_zero"]
 
 
 @torch.no_grad()
@@ -41,7 +41,7 @@ def _solved(model: FullyConnected, inputs: Tensor, targets: Tensor) -> Tensor:
 def path_to_zero(
     model: FullyConnected, inputs: Tensor, targets: Tensor, *, perturbation: float, seed: int
 ) -> Tensor:
-    """The knots θ, θ + εξ, θ* of the path: a small random step of the hidden layers, then the last layer alone, (3, P).
+    """The knots θ, θ + εξ, θ* of the path: a random step of the hidden layers, then the last layer alone, (3, P).
 
     Args:
         model: any network without biases and members, at any point θ; left as it is.
@@ -56,36 +56,3 @@ def path_to_zero(
     noise[-model.weights[-1].numel() :] = 0
     set_parameters(moved, start + perturbation * noise)
     return torch.stack([start, parameters_of(moved), _solved(moved, inputs, targets)])
-
-
-def leave_coinciding_neurons(
-    model: FullyConnected, inputs: Tensor, targets: Tensor, *, spread: float, seed: int
-) -> Tensor:
-    """A path without any perturbation, for one hidden layer whose units all have the same weights: its knots, (4, P).
-
-    The first unit takes over all output weights, which changes nothing, for the units agree.  The others, which no
-    longer count, move apart, which changes nothing either.  Then the last layer moves straight to its optimum.
-
-    Args:
-        model: one hidden layer, with equal rows in W¹; left as it is.
-        inputs: X, (n, d_0).
-        targets: Y, (n, d_L).
-        spread: standard deviation of the moves of the other units.
-        seed: of these moves.
-
-    Raises:
-        ValueError: the units do not coincide, or there is more than one hidden layer.
-    """
-    if model.depth != 2 or not torch.equal(model.weights[0], model.weights[0][:1].expand_as(model.weights[0])):
-        raise ValueError("the path is for one hidden layer whose units coincide.")
-    merged = copy.deepcopy(model)
-    with torch.no_grad():
-        total = merged.weights[1].sum(dim=-1)
-        merged.weights[1].zero_()
-        merged.weights[1][:, 0] = total
-    apart = copy.deepcopy(merged)
-    moves = torch.randn(apart.weights[0][1:].shape, generator=runtime.generator(seed), dtype=torch.float64)
-    with torch.no_grad():
-        apart.weights[0][1:] += spread * moves.to(apart.weights[0])
-    knots = [parameters_of(model), parameters_of(merged), parameters_of(apart)]
-    return torch.stack([*knots, _solved(apart, inputs, targets)])
