@@ -63,3 +63,39 @@ def test_the_last_hidden_layer_is_what_the_last_layer_multiplies():
     model = network()
     features = wide_network_path.last_hidden(model, INPUTS)
     torch.testing.assert_close(features @ model.weights[-1].mT, model(INPUTS))
+
+
+def coinciding(activation):
+    model = network(activation)
+    with torch.no_grad():
+        model.weights[1].copy_(model.weights[1][:1].expand_as(model.weights[1]))
+    return model
+
+
+def dead():
+    model = network("relu")
+    with torch.no_grad():
+        model.weights[1].copy_(-model.weights[1].abs())
+    return model
+
+
+@pytest.mark.parametrize("model", [coinciding("tanh"), coinciding("swish"), coinciding("relu"), dead()])
+def test_flat_then_down_needs_no_perturbation(model):
+    knots = wide_network_path.flat_then_down(model, INPUTS, TARGETS, spread=1.0, seed=3)
+    values = profile(model, knots)
+    torch.testing.assert_close(values[:101], values[:1].expand(101))
+    assert largest_rise(values) < 1e-12
+    assert values[-1] < 1e-20
+
+
+def test_a_perturbation_does_not_wake_dead_units():
+    knots = wide_network_path.path_to_zero(dead(), INPUTS, TARGETS, perturbation=1e-6, seed=0)
+    values = profile(dead(), knots)
+    assert values[-1] > 0.99 * values[0] > 0
+
+
+def test_flat_then_down_with_too_few_units_ends_above_zero():
+    model = network(width=7)
+    values = profile(model, wide_network_path.flat_then_down(model, INPUTS, TARGETS, spread=1.0, seed=3))
+    assert largest_rise(values) < 1e-12
+    assert values[-1] > 1e-2
