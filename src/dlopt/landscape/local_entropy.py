@@ -76,7 +76,7 @@ def entropy_sgd(
 
         y ← y − η' (∇F_batch(y) − γ(x − y)) + √η' ε ξ,   μ ← (1 − α) μ + α y.
 
-    One outer step costs ``inner_steps`` mini-batch gradients.  Members see the same batches and noise of their own.
+    One outer step costs ``inner_steps`` mini-batch gradients.  Members draw batches and noise of their own.
 
     Args:
         model: with or without members.
@@ -94,12 +94,14 @@ def entropy_sgd(
         seed: of batches and noise.
     """
     generator = runtime.generator(seed)
+    members = getattr(model, "members", None)
+    size = (batch_size,) if members is None else (members, batch_size)
     parameters = list(model.parameters())
     for _ in range(outer_steps):
         x = [parameter.detach().clone() for parameter in parameters]
         mean = [point.clone() for point in x]
         for _ in range(inner_steps):
-            batch = torch.randint(len(inputs), (batch_size,), generator=generator).to(inputs.device)
+            batch = torch.randint(len(inputs), size, generator=generator).to(inputs.device)
             gradients = torch.autograd.grad(loss(model(inputs[batch]), targets[batch]).sum(), parameters)
             with torch.no_grad():
                 for y, g, point, mu in zip(parameters, gradients, x, mean, strict=True):

@@ -1,8 +1,8 @@
 """Changes of the parameters that leave the function as it is and its sharpness not.
 
 A ReLU network computes the same function when the weights into a hidden unit are multiplied by α > 0 and the weights
-out of it divided by α (Dinh et al., Sharp minima can generalize for deep nets, 2017).  In one dimension any increasing
-change of the coordinate does as it likes with the curvature of a minimum.
+out of it divided by α (Dinh et al., Sharp minima can generalize for deep nets, 2017).  In one dimension any
+increasing change of the coordinate does as it likes with the curvature of a minimum.
 """
 
 from __future__ import annotations
