@@ -10,14 +10,18 @@ from dlopt.landscape import sharpness
 from dlopt.models import FullyConnected
 from dlopt.training import squared_error
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
-def hessian_and_scales(members=None):
-    model = FullyConnected([3, 4, 2], "tanh", members=members, seed=1, dtype=torch.float64)
+
+def hessian_and_scales(members=None, device="cpu"):
+    model = FullyConnected([3, 4, 2], "tanh", members=members, seed=1, dtype=torch.float64, device=device)
     generator = torch.Generator().manual_seed(2)
-    inputs, targets = (torch.randn(12, d, generator=generator, dtype=torch.float64) for d in (3, 2))
+    inputs, targets = (
+        torch.randn(12, d, generator=generator, dtype=torch.float64).to(device) for d in (3, 2)
+    )
     hessian = Hessian.of(model, inputs, targets, squared_error)
     scales = torch.rand(*hessian.leading, hessian.size, generator=generator, dtype=torch.float64)
-    return hessian, scales
+    return hessian, scales.to(device)
 
 
 @pytest.mark.parametrize("members", [None, 3])
@@ -38,6 +42,13 @@ def test_the_trace_is_estimated_without_bias(members):
     for s, expected in ((None, diagonal.sum(-1)), (scales, (scales**2 * diagonal).sum(-1))):
         estimate = sharpness.trace(hessian, scales=s, probes=400)
         torch.testing.assert_close(estimate, expected, rtol=0.15, atol=0.0)
+
+
+@needs_cuda
+def test_a_gpu_finds_the_same_curvature():
+    there, here = (hessian_and_scales(3, device) for device in ("cuda", "cpu"))
+    for measure in (sharpness.top_eigenvalue, sharpness.trace):
+        torch.testing.assert_close(measure(there[0], scales=there[1]).cpu(), measure(here[0], scales=here[1]))
 
 
 def test_a_zero_scale_takes_a_parameter_out():
