@@ -8,13 +8,16 @@ import torch
 from dlopt.data import gaussian
 from dlopt.kernels.empirical_kernel import jacobian, layerwise_tangent_kernel, tangent_kernel
 from dlopt.kernels.infinite_width import fully_connected
+from dlopt.kernels.scaled_residual import ScaledResidual
 from dlopt.kernels.tangent_parametrization import TangentParametrized
-from dlopt.models import FullyConnected
+from dlopt.models import FullyConnected, Residual
 
 X, OTHERS = (gaussian(n, 4, seed=n, dtype=torch.float64) for n in (6, 3))
 NETWORKS = {
     "standard": lambda **more: FullyConnected([4, 7, 5, 2], "tanh", bias=True, dtype=torch.float64, **more),
     "without bias": lambda **more: FullyConnected([4, 7, 1], "relu", dtype=torch.float64, **more),
+    "residual": lambda **more: Residual([4, 5, 5, 2], dtype=torch.float64, **more),
+    "scaled residual": lambda **more: ScaledResidual(5, 4, 4, branch_scale=0.3, dtype=torch.float64, **more),
     "tangent": lambda **more: TangentParametrized([4, 7, 5, 2], sigma_b=0.3, dtype=torch.float64, **more),
 }
 
@@ -55,3 +58,8 @@ def test_a_wide_network_has_nearly_the_kernel_of_the_limit():
     limit = fully_connected(X, depth=3, sigma_b=0.3).ntk
     error = (layerwise_tangent_kernel(model, X).mean(dim=0) - limit).norm() / limit.norm()
     assert float(error) < 3 / math.sqrt(4 * 4096)
+
+
+def test_a_network_without_a_formula_by_layers_is_refused():
+    with pytest.raises(ValueError, match="no formula by layers"):
+        layerwise_tangent_kernel(Residual([4, 5, 5, 2], normalization="layer", dtype=torch.float64), X)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
-from dlopt.kernels.tangent_parametrization import TangentParametrized
 from dlopt.models import FullyConnected
 
 __all__ = ["jacobian", "layerwise_tangent_kernel", "tangent_kernel"]
@@ -36,7 +35,7 @@ def jacobian(model: nn.Module, inputs: Tensor) -> Tensor:
 def tangent_kernel(model: nn.Module, inputs: Tensor, others: Tensor | None = None) -> Tensor:
     """K(x_i, x'_j) from the full Jacobians, (n, m), for any module that treats samples one by one.
 
-    Its memory is that of the Jacobians, n · d_L · P numbers; :func:`layerwise_tangent_kernel` needs none of them.
+    Its memory is that of the Jacobians, n · d_L · P numbers, which :func:`layerwise_tangent_kernel` does without.
 
     Args:
         model: the network, without members.
@@ -56,19 +55,26 @@ def layerwise_tangent_kernel(model: FullyConnected, inputs: Tensor, others: Tens
 
         K = Σ_l (A_l A_lᵀ + 1) ∘ (B_l B_lᵀ),
 
-    the 1 where there is a bias; in the tangent parametrization the two terms carry σ_w²/d_{l-1} and σ_b².
+    the 1 where there is a bias.  Where the parameters enter scaled (:meth:`TangentParametrized.scales`), the two terms
+    carry the squared scales.  Skip connections change the e^l alone.
 
     Args:
         model: the network; members give a leading axis.
         inputs: (n, d_0).
         others: (m, d_0); None for the inputs themselves.
+
+    Raises:
+        ValueError: the network normalizes, or computes its weights in a way that this formula does not know.
     """
+    known = hasattr(model, "scales") or type(model).weight is FullyConnected.weight
+    if not known or len(getattr(model, "norms", ())):
+        raise ValueError(f"{type(model).__name__} has no formula by layers: use tangent_kernel.")
     rows = _layers(model, inputs)
     columns = rows if others is None else _layers(model, others)
     total: Tensor | float = 0.0
     for layer, ((a, b), (c, d)) in enumerate(zip(rows, columns, strict=True), start=1):
-        weight_scale, bias_scale = _scales(model, layer)
-        products = (a @ c.mT) * weight_scale + bias_scale
+        weight_scale, bias_scale = model.scales(layer) if hasattr(model, "scales") else (1.0, 1.0)
+        products = (a @ c.mT) * weight_scale**2 + (bias_scale**2 if model.biases else 0.0)
         total = total + products * sum(e @ g.mT for e, g in zip(b, d, strict=True))
     return total / model.widths[-1]
 
@@ -85,10 +91,3 @@ def _layers(model: FullyConnected, inputs: Tensor) -> list[tuple[Tensor, list[Te
         for kept, gradient in zip(errors, gradients, strict=True):
             kept.append(gradient)
     return [(z.detach(), e) for z, e in zip(postactivations, errors, strict=True)]
-
-
-def _scales(model: FullyConnected, layer: int) -> tuple[float, float]:
-    """The squared scales of W^l and b^l in terms of the parameters; 0 for a bias that is not there."""
-    if isinstance(model, TangentParametrized):
-        return model.sigma_w**2 / model.widths[layer - 1], model.sigma_b**2
-    return 1.0, 1.0 if model.biases else 0.0

@@ -51,13 +51,17 @@ class TangentParametrized(FullyConnected):
         )  # fmt: skip
         self.sigma_w, self.sigma_b = sigma_w, sigma_b
 
+    def scales(self, layer: int) -> tuple[float, float]:
+        """What multiplies ω^l and β^l."""
+        return self.sigma_w / math.sqrt(self.widths[layer - 1]), self.sigma_b
+
     def weight(self, layer: int) -> Tensor:
         """W^l = σ_w/√d_{l-1} ω^l."""
-        return super().weight(layer) * (self.sigma_w / math.sqrt(self.widths[layer - 1]))
+        return super().weight(layer) * self.scales(layer)[0]
 
     def bias(self, layer: int) -> Tensor | None:
         """b^l = σ_b β^l."""
-        return super().bias(layer) * self.sigma_b if self.biases else None
+        return super().bias(layer) * self.scales(layer)[1] if self.biases else None
 
     def _single(self) -> TangentParametrized:
         return type(self)(
