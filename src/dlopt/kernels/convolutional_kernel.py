@@ -24,7 +24,7 @@ from dlopt.kernels.dual_activations import Dual, dual
 from dlopt.kernels.infinite_width import Kernels
 from dlopt.models import Activation
 
-__all__ = ["convolutional"]
+__all__ = ["PairRecursion", "convolutional"]
 
 
 def convolutional(
@@ -67,7 +67,7 @@ def convolutional(
         raise ValueError(
             f"images of {tuple(images.shape[1:])} and {tuple(columns.shape[1:])} have no kernel."
         )
-    layers = _Layers(dual(activation), depth, filter_size, padding, sigma_w, sigma_b)
+    layers = PairRecursion(dual(activation), depth, filter_size, padding, sigma_w, sigma_b)
     own = layers.variances(images)
     across = own if others is None else layers.variances(columns)
     n, m, positions = len(images), len(columns), images.shape[-2] * images.shape[-1]
@@ -90,8 +90,8 @@ def _all_pairs(n: int, m: int) -> tuple[Tensor, Tensor]:
     return torch.arange(n).repeat_interleave(m), torch.arange(m).repeat(n)
 
 
-class _Layers:
-    """The recursion for pairs of images side by side."""
+class PairRecursion:
+    """The recursion over the layers for pairs of images side by side."""
 
     def __init__(
         self, phi: Dual, depth: int, size: int, padding: str, sigma_w: float, sigma_b: float

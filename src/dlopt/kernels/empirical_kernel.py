@@ -55,7 +55,7 @@ def layerwise_tangent_kernel(model: FullyConnected, inputs: Tensor, others: Tens
 
         K = Σ_l (A_l A_lᵀ + 1) ∘ (B_l B_lᵀ),
 
-    the 1 where there is a bias.  Where the parameters enter scaled (:meth:`TangentParametrized.scales`), the two terms
+    the 1 where there is a bias.  Where the parameters enter scaled, as in the tangent parametrization, the two terms
     carry the squared scales.  Skip connections change the e^l alone.
 
     Args:
