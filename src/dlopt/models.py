@@ -196,10 +196,13 @@ class FullyConnected(nn.Module):
         """W^l, (d_l, d_{l-1}) or (members, d_l, d_{l-1}); what a reparametrized network overrides."""
         return self.weights[layer - 1]
 
+    def bias(self, layer: int) -> Tensor | None:
+        """b^l, (d_l,) or (members, d_l), or None; what a reparametrized network overrides."""
+        return self.biases[layer - 1] if self.biases else None
+
     def _linear(self, layer: int, z: Tensor) -> Tensor:
         """W^l z^{l-1} + b^l for every sample and every member."""
-        weight = self.weight(layer)
-        bias = self.biases[layer - 1] if self.biases else None
+        weight, bias = self.weight(layer), self.bias(layer)
         if self.members is None:
             return functional.linear(z, weight, bias)
         if bias is None:
