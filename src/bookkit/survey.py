@@ -111,7 +111,7 @@ PARTS = (
         "The landscape",
         _chapters(
             ("tractable-problems", "6.1", "Tractable problems"),
-            ("landscape", "6.2", "Seeing a landscape"),
+            ("landscape", "6.2", "The shape of the landscape"),
             ("mode-connectivity", "6.2.1", "Mode connectivity"),
             ("lottery-tickets", "6.2.2", "Lottery tickets"),
             ("sharp-flat-minima", "6.2.3", "Sharp and flat minima"),
