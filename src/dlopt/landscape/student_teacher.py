@@ -28,11 +28,6 @@ class Student(NamedTuple):
     outputs: Tensor
     """a, (…, m), the fan-out weights."""
 
-    @property
-    def strengths(self) -> Tensor:
-        """a_i |w_i|, (…, m): what node i contributes; neither changes if w_i → c w_i and a_i → a_i / c, c > 0."""
-        return self.outputs * self.nodes.norm(dim=-1)
-
 
 def orthonormal_teachers(count: int, nodes: int, d: int, *, seed: int = 0) -> Tensor:
     """Orthonormal teacher nodes v_j in random directions, (count, nodes, d), in double precision."""

@@ -53,8 +53,8 @@ class _StraightThrough(torch.autograd.Function):
 class EdgePopup(FullyConnected):
     """f_{Ω ∘ θ} with fixed weights θ, where Ω keeps the share ``keep`` of each layer with the largest scores in size.
 
-    Training changes the scores.  Their gradient is computed as if Ω were the scores' size itself: in one entry it is ±g θ, where g
-    is the derivative of the loss in the entry of Ω ∘ θ, whether it is kept or not.  Other arguments are those of
+    Training changes the scores.  Their gradient is taken as if Ω itself were the scores' size: in each entry it is
+    ± g θ, where g is the derivative of the loss in that entry of Ω ∘ θ, kept or not.  Other arguments are those of
     :class:`dlopt.models.FullyConnected`.
 
     Attributes:
