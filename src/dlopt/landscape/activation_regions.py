@@ -53,15 +53,15 @@ def holds_a_minimum(signs: Tensor, outputs: Tensor, inputs: Tensor, targets: Ten
     for j in range(m):
         limits[j * n : (j + 1) * n, j * d : (j + 1) * d] = -sides[:, j, None] * inputs
     limits[:, -1] = 1
-    basis = torch.linalg.svd(matrix, full_matrices=False)
-    rank = int((basis.S > 1e-9 * basis.S[0]).sum())
-    equations = torch.cat([basis.U.mT @ matrix, matrix.new_zeros(len(basis.S), 1)], dim=1)[:rank]
+    left, sizes, _ = torch.linalg.svd(matrix, full_matrices=False)
+    left = left[:, sizes > 1e-9 * sizes[0]].mT
+    equations = torch.cat([left @ matrix, matrix.new_zeros(len(left), 1)], dim=1)
     solved = linprog(
         [0.0] * (m * d) + [-1.0],
         A_ub=limits.cpu().numpy(),
         b_ub=[0.0] * (m * n),
         A_eq=equations.cpu().numpy(),
-        b_eq=(basis.U.mT @ targets)[:rank].cpu().numpy(),
+        b_eq=(left @ targets).cpu().numpy(),
         bounds=[(None, None)] * (m * d) + [(None, 1.0)],
     )
     return bool(solved.status == 0 and solved.x[-1] > 1e-9)

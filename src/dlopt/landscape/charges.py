@@ -1,12 +1,12 @@
 """Student and teacher neurons as charges: descent on a population loss moves electrons towards fixed protons.
 
-With unit output weights, students θ_i and teachers w_j, and a potential Φ(θ − w) = E φ(θ, x) φ(w, x) that the activation
-and the distribution of the inputs bring about, the loss is
+With unit output weights, students θ_i, teachers w_j and a potential Φ(θ − w) = E φ(θ, x) φ(w, x), which the activation
+and the inputs bring about, the loss is
 
     F = Σ_{i<i'} Φ(θ_i − θ_i') − Σ_{i,j} Φ(θ_i − w_j) + constant:
 
-students repel each other and are drawn to the teachers.  Where ΔΦ = λΦ away from 0, as for Coulomb's potential (λ = 0)
-and for the screened one, no student can rest at a minimum in free space: that is Earnshaw's theorem.
+students repel each other and are drawn to the teachers.  For Coulomb's potential, ΔΦ = 0 away from 0, no student can rest
+at a minimum in free space: that is Earnshaw's theorem.  The screened potential has ΔΦ = Φ.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["coulomb", "follow", "gaussian", "screened", "smallest_distances"]
 
 def coulomb(squared: Tensor) -> Tensor:
     """−Φ'(r)/r for Φ = 1/r in three dimensions, given r²."""
-    return squared ** -1.5
+    return squared**-1.5
 
 
 def screened(squared: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def follow(
         steps: how many.
         stride: length of the longest move in a step.
 
-    Source: Panigrahy, Rahimi, Sachdeva and Zhang, "Convergence results for neural networks via electrodynamics" (2017).
+    Source: Panigrahy et al., "Convergence results for neural networks via electrodynamics" (2017).
     """
     alone = torch.eye(students.shape[-2]).to(students)
     path, theta = [students], students

@@ -1,8 +1,8 @@
 """A path between two networks with one hidden layer that uses half of the neurons at a time.
 
 f(x) = Σ_j a_j φ(w_jᵀx) with the last entry of x equal to 1 for the bias.  The loss is convex in a, and a neuron with
-a_j = 0 may be moved anywhere at no cost.  So the first network hands over to one half of its neurons, the other half moves
-to where the second network has its neurons, takes over, and then the first half moves as well.
+a_j = 0 may be moved anywhere at no cost.  So the first network hands over to one half of its neurons, the other half
+moves to where the second network has its neurons, takes over, and then the first half moves as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["hidden", "half_width_knots", "mean_squared_error", "train", "with_bias"]
+__all__ = ["half_width_knots", "hidden", "mean_squared_error", "train", "with_bias"]
 
 
 def with_bias(inputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""ReLU networks with a penalty of the same degree: convex in the right space, with a certificate of global optimality.
+"""ReLU networks with a penalty of the same degree: convex in the right space, with a certificate of optimality.
 
     F(a, W) = ½ Σ_i (Σ_j a_j φ(w_jᵀx_i) − y_i)² + λ/2 Σ_j (a_j² + |w_j|²),    φ(h) = max(0, h)
 
@@ -77,7 +77,7 @@ class DecayedRegression:
         return direction[..., 0, :], response.gather(-1, best)[..., 0]
 
     def gap(self, outputs: Tensor, weights: Tensor) -> Tensor:
-        """The value less the convex dual's at the residual, scaled to be feasible, (…,): 0 certifies a global minimum."""
+        """The value less the convex dual's at the residual, scaled to be feasible, (…,): 0 certifies the optimum."""
         residual = self.targets - self.prediction(outputs, weights)
         scale = (self.decay / self.steepest_direction(residual)[1].abs()).clamp(max=1)[..., None]
         dual = (scale * residual * self.targets - (scale * residual).square() / 2).sum(dim=-1)
@@ -101,9 +101,9 @@ class DecayedRegression:
     def prune(self, state: Descent) -> Descent:
         """Puts neurons to zero until at most n are left, without raising the value.
 
-        More than n neurons have dependent contributions g_j = a_j φ(Xw_j): Σ_j c_j g_j = 0 for some c ≠ 0.  With the sign
-        for which Σ_j c_j |a_j||w_j| ≤ 0, the neurons are scaled to t_j = 1 + s c_j times their contribution: f stays,
-        the penalty does not rise, and s grows until some t_j = 0.
+        More than n neurons have dependent contributions g_j = a_j φ(Xw_j): Σ_j c_j g_j = 0 for some c ≠ 0.  With the
+        sign for which Σ_j c_j |a_j||w_j| ≤ 0, the neurons are scaled to t_j = 1 + s c_j times their contribution: f
+        stays, the penalty does not rise, and s grows until some t_j = 0.
 
         Source: the argument of Haeffele and Vidal, "Global optimality in neural network training" (2017), written out
         for ReLU.

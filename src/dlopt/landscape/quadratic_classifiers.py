@@ -103,7 +103,7 @@ def centered_ellipse(inputs: Tensor, labels: Tensor, inside: int) -> tuple[Tenso
     directions = torch.stack([angles.cos(), angles.sin()], dim=-1)
     sign = inside * labels.cpu()[:, None]
     squares = sign * (inputs.cpu() @ directions.mT).square()
-    limits = torch.cat([squares, -sign, torch.ones_like(sign)], dim=1)
+    limits = torch.cat([squares, -sign, torch.ones_like(sign)], dim=1).numpy()
     solved = linprog(
         [0] * 181 + [-1],
         A_ub=limits,

@@ -51,7 +51,7 @@ class QuadraticRegression:
     ) -> Tensor:
         """v_j ← βv_j − η ∂F/∂w_j, w_j ← w_j + v_j with fixed a; the last weights, (…, m, d).
 
-        A neuron with a_j = 0 stays where it is and counts for nothing, so that one batch holds networks of many widths.
+        A neuron with a_j = 0 stays where it is and counts for nothing: one batch holds networks of many widths.
         """
         weights, velocity = start, torch.zeros_like(start)
         for _ in range(steps):
@@ -119,8 +119,8 @@ def path_to_the_optimum(outputs: Tensor, weights: Tensor, optimum: Tensor) -> tu
         free = null.abs().argmax()
         outputs = outputs - outputs[free] / null[free] * null
         knots.append((outputs, weights))
-        span = torch.linalg.svd(features(weights), full_matrices=False)
-        basis = span.Vh[span.S > 1e-6 * span.S[0]]
+        _, sizes, directions = torch.linalg.svd(features(weights), full_matrices=False)
+        basis = directions[sizes > 1e-6 * sizes[0]]
         new = features(candidates)
         outside = (new - new @ basis.mT @ basis).norm(dim=-1)
         weights = weights.clone()
