@@ -1,12 +1,12 @@
 """Student and teacher neurons as charges: descent on a population loss moves electrons towards fixed protons.
 
-With unit output weights, students θ_i, teachers w_j and a potential Φ(θ − w) = E φ(θ, x) φ(w, x), which the activation
-and the inputs bring about, the loss is
+With unit output weights, students θ_i, teachers w_j and a potential Φ(θ − w) = E φ(θ, x) φ(w, x), which activation and
+inputs bring about, the loss is
 
     F = Σ_{i<i'} Φ(θ_i − θ_i') − Σ_{i,j} Φ(θ_i − w_j) + constant:
 
-students repel each other and are drawn to the teachers.  For Coulomb's potential, ΔΦ = 0 away from 0, no student can rest
-at a minimum in free space: that is Earnshaw's theorem.  The screened potential has ΔΦ = Φ.
+students repel each other and are drawn to the teachers.  For Coulomb's potential, ΔΦ = 0 away from 0, no student can
+rest at a minimum in free space: that is Earnshaw's theorem.  The screened potential has ΔΦ = Φ.
 """
 
 from __future__ import annotations

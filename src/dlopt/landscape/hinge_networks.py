@@ -1,8 +1,8 @@
 """ReLU networks with one hidden layer, biases and the hinge loss: a function made of multilinear pieces.
 
 F = (1/n) Σ_i max(0, 1 − y_i f(x_i)), f(x) = c + Σ_j a_j φ(w_jᵀx + b_j).  As long as no neuron switches and no sample
-crosses its margin, F is a polynomial in which each weight has degree one at most: its Laplacian is 0.  The value of such
-a function is its mean over every small sphere around the point, so a minimum inside a piece is flat.
+crosses its margin, F is a polynomial in which each weight has degree one at most: its Laplacian is 0.  The value of
+such a function is its mean over every small sphere around the point, so a minimum inside a piece is flat.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _least_hinge(features: Tensor, labels: Tensor, sides: Tensor | None, radius:
 def minimize_blocks(
     network: Network, inputs: Tensor, labels: Tensor, *, rounds: int, radius: float
 ) -> Network:
-    """Alternates two linear programs: the outer weights with the inner ones fixed, and the reverse within the pattern.
+    """Alternates two linear programs: outer weights with the inner ones fixed, and the reverse within the pattern.
 
     Each ends at a vertex, so that kinks are reached exactly.  The loss never rises.
 
