@@ -1,7 +1,7 @@
 """Student and teacher neurons as charges: descent on a population loss moves electrons towards fixed protons.
 
-With unit output weights, students θ_i, teachers w_j and a potential Φ(θ − w) = E φ(θ, x) φ(w, x), which activation and
-inputs bring about, the loss is
+With unit output weights, students θ_i, teachers w_j and a potential Φ(θ − w) = E φ(θ, x) φ(w, x) of activation and
+inputs, the loss is
 
     F = Σ_{i<i'} Φ(θ_i − θ_i') − Σ_{i,j} Φ(θ_i − w_j) + constant:
 
