@@ -2,8 +2,8 @@
 
     f(x) = Σ_j a_j φ(w_jᵀx),   F(W, a) = ½ Σ_i (f(x_i) − y_i)².
 
-The gradient in W is D r with r the residual and D the (md × n) matrix whose column i holds the a_j φ'(w_jᵀx_i) x_i.  Where D has
-rank n, a vanishing gradient means a vanishing residual: such a stationary point is a global minimum.
+The gradient in W is D r with r the residual and D the (md × n) matrix whose column i holds the a_j φ'(w_jᵀx_i) x_i.
+Where D has rank n, a vanishing gradient means a vanishing residual: such a stationary point is a global minimum.
 """
 
 from __future__ import annotations

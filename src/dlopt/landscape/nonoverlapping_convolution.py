@@ -129,7 +129,7 @@ def normalized_sgd(
     steps: int,
     seed: int,
 ) -> ConvolutionPath:
-    """:func:`normalized_descent` with the gradients of ``batch`` fresh inputs, the same for all runs; the last point."""
+    """:func:`normalized_descent` by gradients of ``batch`` fresh inputs, the same for all runs; the last point."""
     generator = runtime.generator(seed)
     v, a = direction, readout
     for _ in range(steps):
@@ -145,9 +145,9 @@ def normalized_sgd(
 def two_well_patches(dimension: int) -> Tensor:
     """Inputs for which the averaged network has 2^d strict local minima, one of them global, (2d, 2, d).
 
-    Two inputs see the coordinate w_i alone, with the patches (e_i, −e_i) and (2e_i, −e_i/2).  Their outputs are w_i/2 and
-    w_i for w_i > 0, |w_i|/2 and |w_i|/4 for w_i < 0.  With the targets ½ and 1 of the teacher w* = (1, …, 1) the loss is
-    a sum over i of functions of w_i alone, each with two minima: 0 at w_i = 1, and more at w_i = −1.6.
+    Two inputs see the coordinate w_i alone, with the patches (e_i, −e_i) and (2e_i, −e_i/2).  Their outputs are w_i/2
+    and w_i for w_i > 0, |w_i|/2 and |w_i|/4 for w_i < 0.  With the targets ½ and 1 of the teacher w* = (1, …, 1) the
+    loss is a sum over i of functions of w_i alone, each with two minima: 0 at w_i = 1, and more at w_i = −1.6.
 
     Source: the idea that each coordinate can be made to choose between two values is that of the reduction by which
     Brutzkus and Globerson (2017) prove the general problem NP-complete; the data are ours.

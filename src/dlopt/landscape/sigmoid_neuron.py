@@ -24,7 +24,7 @@ def noisy_labels(inputs: Tensor, teacher: Tensor, *, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class SigmoidNeuron:
-    """r_i(w) = σ(wᵀx_i) − y_i and its Jacobian, for :func:`dlopt.landscape.levenberg_marquardt.levenberg_marquardt`."""
+    """r_i(w) = σ(wᵀx_i) − y_i and its Jacobian, as :mod:`dlopt.landscape.levenberg_marquardt` takes them."""
 
     inputs: Tensor
     """(n, d), or (problems, n, d)."""

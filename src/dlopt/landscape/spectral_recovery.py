@@ -1,12 +1,12 @@
 """A network y = A φ(W x) from the moments of symmetric inputs, by linear algebra alone.
 
 For x and −x equally likely, a ReLU's odd part is linear: E[y xᵀ] = ½ A W E[x xᵀ], whatever else the distribution is.
-For a direction z let h = zᵀA W x, which that moment gives.  If zᵀA has a single non-zero entry, zᵀy is one neuron, and
+For a direction z let h = zᵀA W x, which that moment gives.  If zᵀA has one non-zero entry, zᵀy is one neuron, and
 
     M(z) = E[(zᵀy)² x xᵀ] − ½ E[h² x xᵀ] = 0,
 
-because φ(h)² is h² on one half-space.  Otherwise M(z) = Σ_{i<j} z_i z_j (…): a quadratic form in z whose zeros are the rows
-of A⁻¹.
+because φ(h)² is h² on one half-space.  Otherwise the products of two neurons remain: M is a quadratic form in z whose
+zeros are the rows of A⁻¹.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def purity_form(inputs: Tensor, targets: Tensor) -> Tensor:
 def recover(inputs: Tensor, targets: Tensor, *, tries: int = 20, seed: int) -> tuple[Tensor, Tensor]:
     """A (k, k) and W (k, d) up to order and scale, with rows of W of unit length: y ≈ A φ(W x).
 
-    The null space of Q among symmetric matrices is spanned by the z_i z_iᵀ, z_i the rows of A⁻¹.  Two random elements of it,
-    Σ α_i z_i z_iᵀ and Σ β_i z_i z_iᵀ, are diagonal in the same basis: the z_i are the rows of the inverse of the eigenvectors
-    of one divided by the other.
+    The null space of Q among symmetric matrices is spanned by the z_i z_iᵀ, z_i the rows of A⁻¹.  For two random
+    elements of it, Σ α_i z_i z_iᵀ and Σ β_i z_i z_iᵀ, the first times the inverse of the second has the z_i as
+    eigenvectors.
 
     Args:
         inputs: (n, d).
@@ -58,8 +58,8 @@ def recover(inputs: Tensor, targets: Tensor, *, tries: int = 20, seed: int) -> t
         tries: pairs of random elements; the best conditioned eigenvectors are used.
         seed: of the random elements.
 
-    Source: Ge, Kuditipudi, Li and Wang, Learning two-layer neural networks with symmetric inputs (2018), in the manner
-    of whose pure neurons it works.
+    Source: after the pure neurons of Ge, Kuditipudi, Li and Wang, Learning two-layer neural networks with symmetric
+    inputs (2018).
     """
     k = targets.shape[-1]
     left, right = torch.triu_indices(k, k).to(inputs.device)

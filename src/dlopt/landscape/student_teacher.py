@@ -116,7 +116,7 @@ def distance_to_teacher(weights: Tensor, teacher: Tensor) -> Tensor:
 def norm_deficit(weights: Tensor, teacher: Tensor) -> Tensor:
     """g = Σ_j ‖v_j‖ − Σ_i ‖w_i‖, (…,): what the student lacks in total length.
 
-    Source: Li and Yuan, Convergence analysis of two-layer neural networks with ReLU activation (2017), whose potential
-    function it is, up to the sign.
+    Source: the potential function, up to the sign, of Li and Yuan, Convergence analysis of two-layer neural networks
+    with ReLU activation (2017).
     """
     return teacher.norm(dim=-1).sum(dim=-1) - weights.norm(dim=-1).sum(dim=-1)

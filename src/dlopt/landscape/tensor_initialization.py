@@ -1,6 +1,7 @@
 """The weights of a network from the moments of its outputs: Stein's identity and tensor decomposition.
 
-For x from N(0, I) and y = Σ_i b_i φ(a_iᵀx + c_i), Stein's identity turns moments with Hermite tensors into derivatives:
+For x from N(0, I) and y = Σ_i b_i φ(a_iᵀx + c_i), Stein's identity turns moments with Hermite tensors into
+derivatives:
 
     E[y H_p(x)] = Σ_i b_i E[φ^(p)(a_iᵀx + c_i)] a_i ⊗ … ⊗ a_i,
     H_2 = x ⊗ x − I,   H_3 = x ⊗ x ⊗ x − (x ⊗ I in its three orders).
@@ -42,7 +43,7 @@ def third_moment(inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def fourth_moment_along(inputs: Tensor, targets: Tensor, direction: Tensor) -> Tensor:
-    """The mean of y H_4(x)(α, ·, ·, ·), (d, d, d), by the recursion α·H_4 = (αᵀx) H_3 − (α ⊗ H_2 in its three orders).
+    """The mean of y H_4(x)(α, ·, ·, ·), (d, d, d), as α·H_4 = (αᵀx) H_3 − (α ⊗ H_2 in its three orders).
 
     A ReLU without bias needs it: E φ''' = 0 there, so that its third moment says nothing.
 
@@ -85,7 +86,7 @@ def directions(second: Tensor, third: Tensor, rank: int, *, seed: int) -> Tensor
 
 
 def weight_scales(inputs: Tensor, targets: Tensor, found: Tensor) -> Tensor:
-    """z_i with Σ_i z_i u_i = 2 E[y x], (k,): for y = Σ_i φ(w_iᵀx) with ReLUs, w_i = z_i u_i, sign and length at once."""
+    """z_i with Σ_i z_i u_i = 2 E[y x], (k,): for y = Σ_i φ(w_iᵀx), φ = ReLU, w_i = z_i u_i with sign and length."""
     first = 2 * (targets[:, None] * inputs).mean(dim=0)
     return torch.linalg.lstsq(found.T, first[:, None]).solution[:, 0]
 
