@@ -7,6 +7,7 @@ from dlopt.arc_cosine import population_gradient, population_loss
 from dlopt.landscape import student_teacher as st
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 def normal(*shape: int, seed: int) -> torch.Tensor:
@@ -67,3 +68,12 @@ def test_the_distance_does_not_see_the_order_of_the_neurons():
 def test_the_deficit_is_the_difference_of_total_lengths():
     weights = torch.tensor([[3.0, 4.0], [0.0, 1.0]], dtype=torch.float64)
     assert st.norm_deficit(weights, 2 * weights).item() == pytest.approx(6.0)
+
+
+@needs_cuda
+def test_a_gpu_takes_the_same_path():
+    start, teacher = normal(4, 3, 5, seed=15), normal(3, 5, seed=16)
+    options = {"step_size": 0.1, "batch": 20, "steps": 30, "every": 10, "seed": 17}
+    here = st.stochastic_descent(start, teacher, **options)
+    there = st.stochastic_descent(start.cuda(), teacher.cuda(), **options)
+    torch.testing.assert_close(there.cpu(), here)

@@ -4,9 +4,9 @@ Patches from N(0, I) that do not overlap are independent, so the expected loss o
 (w*, a*) is a closed form of the norms, of the angle θ between the filters, and of the outputs:
 
     ½ E(f − f*)² = ½ aᵀG(w, w)a − aᵀG(w, w*)a* + ½ a*ᵀG(w*, w*)a*,
-    G(u, v) = g I + c (11ᵀ − I),   g = E φ(uᵀx)φ(vᵀx),   c = |u||v|/2π.
+    G(u, v) = g I + c (11ᵀ − I),   g = E φ(uᵀx)φ(vᵀx),   c = ‖u‖‖v‖/2π.
 
-Brutzkus and Globerson train w alone, with a = 1/k; Du et al. train both, with w = v/|v|.
+Brutzkus and Globerson train w alone, with a = 1/k; Du et al. train both, with w = v/‖v‖.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 
 class ConvolutionPath(NamedTuple):
-    """The points of a run of descent with weight normalization, w = v/|v|."""
+    """The points of a run of descent with weight normalization, w = v/‖v‖."""
 
     direction: Tensor
     """v, (points, …, d)."""
@@ -80,7 +80,7 @@ def degenerate_saddle(teacher: Tensor, patches: int) -> Tensor:
 
 
 def spurious_minimum(teacher: Tensor, teacher_readout: Tensor) -> tuple[Tensor, Tensor]:
-    """The bad local minimum of the normalized network: w = −w*/|w*|, a = ((π − 1)I + 11ᵀ)⁻¹(11ᵀ − I) a*|w*|.
+    """The bad local minimum of the normalized network: w = −w*/‖w*‖, a = ((π − 1)I + 11ᵀ)⁻¹(11ᵀ − I) a*‖w*‖.
 
     Source: Du et al. (2017); a is where the gradient in a vanishes at the angle θ = π.
     """
@@ -100,7 +100,7 @@ def normalized_descent(
     step_size: float,
     steps: int,
 ) -> ConvolutionPath:
-    """Gradient descent in (v, a) on :func:`population_loss` at w = v/|v|.
+    """Gradient descent in (v, a) on :func:`population_loss` at w = v/‖v‖.
 
     Args:
         direction: v, (…, d).
@@ -146,7 +146,7 @@ def two_well_patches(dimension: int) -> Tensor:
     """Inputs for which the averaged network has 2^d strict local minima, one of them global, (2d, 2, d).
 
     Two inputs see the coordinate w_i alone, with the patches (e_i, −e_i) and (2e_i, −e_i/2).  Their outputs are w_i/2
-    and w_i for w_i > 0, |w_i|/2 and |w_i|/4 for w_i < 0.  With the targets ½ and 1 of the teacher w* = (1, …, 1) the
+    and w_i for w_i > 0, −w_i/2 and −w_i/4 for w_i < 0.  With the targets ½ and 1 of the teacher w* = (1, …, 1) the
     loss is a sum over i of functions of w_i alone, each with two minima: 0 at w_i = 1, and more at w_i = −1.6.
 
     Source: the idea that each coordinate can be made to choose between two values is that of the reduction by which

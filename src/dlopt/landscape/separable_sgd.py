@@ -68,7 +68,7 @@ def separable_sgd(
 ) -> SeparableRun:
     """One sample at a time, in a new random order in every pass, until a pass changes nothing.
 
-    A sample with y N(x) < 1 changes weight i by η y v_i φ'(h_i + ε_i) x.  The noise ε_i, N(0, ``noise``²), is drawn
+    A sample with y N(x) < 1 changes weight i by η y v_i φ'(h_i + ε_i) x.  The noise ε_i, of the given size, is drawn
     for the neurons whose output has the label's sign, and it enters nowhere else.
 
     Args:

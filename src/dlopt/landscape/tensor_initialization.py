@@ -63,7 +63,7 @@ def _in_three_orders(vector: Tensor, matrix: Tensor) -> Tensor:
 
 
 def directions(second: Tensor, third: Tensor, rank: int, *, seed: int) -> Tensor:
-    """Unit vectors ±a_i/|a_i| from M = Σ λ_i a_i a_iᵀ, all λ_i of one sign, and T = Σ μ_i a_i ⊗ a_i ⊗ a_i: (rank, d).
+    """Unit vectors ±a_i/‖a_i‖ from M = Σ λ_i a_i a_iᵀ, all λ_i of one sign, and T = Σ μ_i a_i ⊗ a_i ⊗ a_i: (rank, d).
 
     M whitens: with M = U D Uᵀ the vectors D^{-1/2}Uᵀa_i are orthogonal, so T becomes a tensor for the power method.
 
