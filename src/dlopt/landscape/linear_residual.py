@@ -73,7 +73,7 @@ def gradient_bound(
 def near_identity_optimum(target: Tensor, depth: int) -> Tensor:
     """A global minimum, (I + A_L) ⋯ (I + A_1) = R, with ‖A‖ close to (π + γ)/L at most, (L, d, d).
 
-    R = Q S with a rotation Q and a positive definite S.  With γ = max |log σ(R)|, m layers of S^{1/m} have
+    R = Q S with a rotation Q and a positive definite S.  With γ the largest ‖log σ(R)‖, m layers of S^{1/m} have
     ‖A‖ ≤ e^{γ/m} − 1, and L − m layers of Q^{1/(L−m)} have ‖A‖ ≤ π/(L − m); m is near L γ/(π + γ).  The roots are
     real because det R > 0.
 

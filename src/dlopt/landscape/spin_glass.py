@@ -1,6 +1,6 @@
 """The spherical spin glass with three-spin interactions: a random cubic form on a sphere.
 
-    H(x) = −1/N Σ_{ijk} J_ijk x_i x_j x_k on |x|² = N,   J_ijk independent N(0, 1)
+    H(x) = −1/N Σ_{ijk} J_ijk x_i x_j x_k on ‖x‖² = N,   J_ijk independent N(0, 1)
 
 The energy of a point is H/N.  In high dimension its critical points are layered: −E_∞ = −2√(2/3) is the level below
 which almost all of them are minima, and the fraction of negative directions at a critical point is a function of its
