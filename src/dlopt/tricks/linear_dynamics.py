@@ -67,7 +67,7 @@ def fewest_steps(
     now = [weight.unsqueeze(1).expand(-1, len(step_sizes), -1, -1).clone() for weight in weights]
     goal = target.unsqueeze(1)
     size = goal.square().sum(dim=(-2, -1))
-    steps = torch.full((len(target),), torch.inf, dtype=torch.float64)
+    steps = torch.full((len(target),), torch.inf, dtype=torch.float64, device=target.device)
     for step in range(most + 1):
         gradients, residual = gradient(now, goal)
         fitted = (residual.square().sum(dim=(-2, -1)) <= tolerance * size).any(dim=1)
