@@ -1,8 +1,12 @@
 """The recursion of the kernels of wide networks."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
+from dlopt import runtime
 from dlopt.data import gaussian
 from dlopt.kernels.infinite_width import fully_connected, fully_connected_blocks
 
@@ -53,3 +57,29 @@ def test_inputs_that_make_no_kernel_are_refused():
 def test_the_kernel_on_a_gpu_is_that_on_the_cpu():
     on_gpu = fully_connected(X.cuda(), depth=4).ntk.cpu()
     torch.testing.assert_close(on_gpu, fully_connected(X, depth=4).ntk)
+
+
+STREAMED = """
+import resource, torch
+from dlopt.data import gaussian
+from dlopt.kernels.infinite_width import fully_connected_blocks
+x, v = gaussian(10_000, 10, dtype=torch.float32), torch.ones(10_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+product = torch.zeros(10_000)
+for rows, columns, kernels in fully_connected_blocks(x, depth=2):
+    product[rows] += kernels.ntk @ v[columns]
+    if rows != columns:
+        product[columns] += kernels.ntk.T @ v[rows]
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, product[-1].item())
+"""
+
+
+def test_ten_thousand_samples_are_streamed_in_a_tenth_of_the_memory_of_their_matrix():
+    done = subprocess.run(
+        [sys.executable, "-c", STREAMED],
+        capture_output=True, text=True, check=True, env=runtime.child_environment(DLOPT_DEVICE="cpu"),
+    )  # fmt: skip
+    megabytes, last = map(float, done.stdout.split())
+    x = gaussian(10_000, 10, dtype=torch.float32, device="cpu")
+    assert megabytes < 0.1 * 10_000**2 * 4 / 2**20 * 2  # the two matrices, in single precision
+    assert last == pytest.approx(float(fully_connected(x[-1:], x, depth=2).ntk.sum()), rel=1e-4)
