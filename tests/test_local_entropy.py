@@ -63,7 +63,7 @@ def test_a_larger_gamma_keeps_the_inner_loop_nearer():
         entropy_sgd(
             model, INPUTS, TARGETS, **settings(gamma=gamma, outer_steps=1, inner_steps=30, averaging=0.25)
         )
-        return sum(float((p - s).norm() ** 2) for p, s in zip(model.parameters(), start, strict=True))
+        return sum(float((p.detach() - s).norm() ** 2) for p, s in zip(model.parameters(), start, strict=True))
 
     assert moved(5.0) < moved(1.0) < moved(0.0)
 

@@ -23,7 +23,7 @@ def network(widths=(3, 4, 2), members=None):
 
 def test_the_path_norm_is_the_root_of_the_sum_over_paths():
     model = network((2, 3, 4, 2))
-    first, second, third = model.weights
+    first, second, third = (weight.detach() for weight in model.weights)
     total = sum(
         float(first[j, i] * second[k, j] * third[o, k]) ** 2
         for i, j, k, o in itertools.product(range(2), range(3), range(4), range(2))
