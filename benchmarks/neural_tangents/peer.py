@@ -28,7 +28,8 @@ def empirical() -> float:
     init, apply, _ = stax.serial(*layers, stax.Dense(1))
     x = jnp.asarray(np.random.default_rng(0).standard_normal((512, 100)), jnp.float32)
     _, parameters = init(jax.random.PRNGKey(0), x.shape)
-    kernel = nt.empirical_ntk_fn(apply, implementation=nt.NtkImplementation.STRUCTURED_DERIVATIVES)
+    structured = nt.NtkImplementation.STRUCTURED_DERIVATIVES
+    kernel = nt.empirical_ntk_fn(apply, vmap_axes=0, implementation=structured)
     return seconds(jax.jit(lambda p: kernel(x, None, p)), parameters)
 
 
