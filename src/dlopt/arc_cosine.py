@@ -84,6 +84,11 @@ def relu_derivative_products(u: Tensor, v: Tensor) -> Tensor:
     return kappa_0(_norms_and_cosines(u, v)[1]) / 2
 
 
+def _outputs(given: Tensor | None, neurons: Tensor) -> Tensor:
+    """The output weights, (…, k): ones for neurons (…, k, d) where none are given."""
+    return neurons.new_ones(neurons.shape[:-1]) if given is None else given
+
+
 def population_loss(
     student: Tensor,
     teacher: Tensor,
@@ -101,8 +106,7 @@ def population_loss(
     Returns:
         F, (…); differentiable twice in W and a.
     """
-    a = student.new_ones(student.shape[:-1]) if student_outputs is None else student_outputs
-    b = teacher.new_ones(teacher.shape[:-1]) if teacher_outputs is None else teacher_outputs
+    a, b = _outputs(student_outputs, student), _outputs(teacher_outputs, teacher)
 
     def form(left: Tensor, products: Tensor, right: Tensor) -> Tensor:
         return (left.unsqueeze(-2) @ products @ right.unsqueeze(-1)).squeeze(-1).squeeze(-1)
@@ -126,8 +130,7 @@ def population_gradient(
     Source: Brutzkus and Globerson, "Globally optimal gradient descent for a ConvNet with Gaussian inputs" (2017);
     Tian, "An analytical formula of population gradient for two-layered ReLU network" (2017).
     """
-    a = student.new_ones(student.shape[:-1]) if student_outputs is None else student_outputs
-    b = teacher.new_ones(teacher.shape[:-1]) if teacher_outputs is None else teacher_outputs
+    a, b = _outputs(student_outputs, student), _outputs(teacher_outputs, teacher)
 
     def pulled(v: Tensor, weights: Tensor) -> Tensor:
         """Σ_j weights_j g(w_i, v_j)."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
+from dlopt.kernels.scaled_parameters import ScaledParameters
 from dlopt.models import FullyConnected
 
 __all__ = ["jacobian", "layerwise_tangent_kernel", "tangent_kernel"]
@@ -66,14 +67,14 @@ def layerwise_tangent_kernel(model: FullyConnected, inputs: Tensor, others: Tens
     Raises:
         ValueError: the network normalizes, or computes its weights in a way that this formula does not know.
     """
-    known = hasattr(model, "scales") or type(model).weight is FullyConnected.weight
+    known = isinstance(model, ScaledParameters) or type(model).weight is FullyConnected.weight
     if not known or len(getattr(model, "norms", ())):
         raise ValueError(f"{type(model).__name__} has no formula by layers: use tangent_kernel.")
     rows = _layers(model, inputs)
     columns = rows if others is None else _layers(model, others)
     total: Tensor | float = 0.0
     for layer, ((a, b), (c, d)) in enumerate(zip(rows, columns, strict=True), start=1):
-        weight_scale, bias_scale = model.scales(layer) if hasattr(model, "scales") else (1.0, 1.0)
+        weight_scale, bias_scale = model.scales(layer) if isinstance(model, ScaledParameters) else (1.0, 1.0)
         products = (a @ c.mT) * weight_scale**2 + (bias_scale**2 if model.biases else 0.0)
         total = total + products * sum(e @ g.mT for e, g in zip(b, d, strict=True))
     return total / model.widths[-1]

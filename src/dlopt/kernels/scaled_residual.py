@@ -6,15 +6,15 @@ import math
 from typing import Self
 
 import torch
-from torch import Tensor
 
 from dlopt.initialization import gaussian
+from dlopt.kernels.scaled_parameters import ScaledParameters
 from dlopt.models import Activation, Residual
 
 __all__ = ["ScaledResidual"]
 
 
-class ScaledResidual(Residual):
+class ScaledResidual(ScaledParameters, Residual):
     """z^l = φ(z^{l-1} + τ √(2/m) ω^l z^{l-1}) for l = 2, …, L - 1, between a first and a last layer without skip.
 
     With τ = O(1/√L) neither the signal nor the gradient grows with the depth; :class:`Residual` has τ = 1.
@@ -56,10 +56,6 @@ class ScaledResidual(Residual):
         """What multiplies ω^l, √(2/d_{l-1}) and τ in a branch; there are no biases."""
         scale = math.sqrt(2 / self.widths[layer - 1])
         return (scale * self.branch_scale if 1 < layer < self.depth else scale), 0.0
-
-    def weight(self, layer: int) -> Tensor:
-        """W^l = √(2/d_{l-1}) ω^l, times τ in a branch."""
-        return super().weight(layer) * self.scales(layer)[0]
 
     def _single(self) -> Self:
         return type(self)(

@@ -13,15 +13,15 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from dlopt.initialization import gaussian
-from dlopt.models import Activation, FullyConnected
+from dlopt.kernels.scaled_parameters import ScaledParameters
+from dlopt.models import Activation
 
 __all__ = ["TangentParametrized"]
 
 
-class TangentParametrized(FullyConnected):
+class TangentParametrized(ScaledParameters):
     """f_θ(x) of (1) with W^l = σ_w/√d_{l-1} ω^l and b^l = σ_b β^l; the parameters are ω and β.
 
     Args:
@@ -52,16 +52,8 @@ class TangentParametrized(FullyConnected):
         self.sigma_w, self.sigma_b = sigma_w, sigma_b
 
     def scales(self, layer: int) -> tuple[float, float]:
-        """What multiplies ω^l and β^l."""
+        """σ_w/√d_{l-1} and σ_b, what multiplies ω^l and β^l."""
         return self.sigma_w / math.sqrt(self.widths[layer - 1]), self.sigma_b
-
-    def weight(self, layer: int) -> Tensor:
-        """W^l = σ_w/√d_{l-1} ω^l."""
-        return super().weight(layer) * self.scales(layer)[0]
-
-    def bias(self, layer: int) -> Tensor | None:
-        """b^l = σ_b β^l."""
-        return super().bias(layer) * self.scales(layer)[1] if self.biases else None
 
     def _single(self) -> TangentParametrized:
         return type(self)(

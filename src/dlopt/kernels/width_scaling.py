@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from dlopt.initialization import gaussian
-from dlopt.models import Activation, FullyConnected
+from dlopt.kernels.scaled_parameters import ScaledParameters
+from dlopt.models import Activation
 
 __all__ = ["WidthScaled"]
 
 
-class WidthScaled(FullyConnected):
+class WidthScaled(ScaledParameters):
     """f_θ(x) of (1) with W^1 = ω^1/√d_0 and W^l = d_{l-1}^{-γ} ω^l for l ≥ 2, all entries of ω drawn from N(0, 1).
 
     γ = 1/2 is the tangent scaling, γ = 1 the mean-field scaling: averages instead of sums of random signs.
@@ -57,10 +58,6 @@ class WidthScaled(FullyConnected):
         fan_in = self.widths[layer - 1]
         weight_scale = 1 / math.sqrt(fan_in) if layer == 1 else fan_in**-self.exponent
         return weight_scale, float(layer < self.depth)
-
-    def weight(self, layer: int) -> Tensor:
-        """W^l, the scaled ω^l."""
-        return super().weight(layer) * self.scales(layer)[0]
 
     def bias(self, layer: int) -> Tensor | None:
         """b^l of a hidden layer, None for the output."""
