@@ -182,7 +182,7 @@ def _totals(counts: Counter[str], claims: list[Claim]) -> list[nodes.Node | str]
     tiers = Counter(claim.tier for claim in claims)
     return [
         element("strong", f"{decided} of {len(claims)}"),
-        " claims are decided by a cell of this book so far. ",
+        " claims are decided by a cell of this book; the others are quoted, or planned. ",
         "; ".join(f"{tiers[tier]} are tier {tier} ({meaning})" for tier, meaning in TIERS.items()) + ".",
     ]
 
