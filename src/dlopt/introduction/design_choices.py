@@ -153,7 +153,7 @@ def draw_strands(
         start, end = _LEFT[edge.choice], _RIGHT[edge.benefit]
         strands = sorted((verdicts[claim] for claim in edge.claims), key=order.__getitem__)
         for place, verdict in enumerate(strands):
-            lift = 0.014 * ((len(strands) - 1) / 2 - place)
+            lift = 0.018 * ((len(strands) - 1) / 2 - place)
             axes.plot([0, 1], [start + lift, end + lift], color=colors[verdict], linewidth=1.8, gid=edge.name)
     _names(axes, dict.fromkeys(CHOICES, figures.INK))
 
