@@ -7,7 +7,16 @@ import pytest
 from matplotlib.figure import Figure
 
 from dlopt.claims import read_ledger
-from dlopt.introduction.design_choices import BENEFITS, CHOICES, EDGES, draw, drawn, status, tally
+from dlopt.introduction.design_choices import (
+    BENEFITS,
+    CHOICES,
+    EDGES,
+    draw,
+    draw_strands,
+    drawn,
+    status,
+    tally,
+)
 
 LEDGER = read_ledger(Path(__file__).parents[1] / "book" / "claims.yml")
 
@@ -62,3 +71,25 @@ def test_the_picture_shows_the_status_of_each_edge(verdict):
     axes = Figure().subplots()
     draw(axes, all_at(verdict))
     assert drawn(axes) == {edge.name: status(edge, all_at(verdict)) for edge in EDGES}
+
+
+def test_a_bundle_has_a_strand_for_every_claim_in_the_color_of_its_verdict():
+    axes = Figure().subplots()
+    colors = {"reproduced": "green", "partly": "orange", "fails-as-stated": "purple"}
+    draw_strands(axes, LEDGER, colors)
+    verdicts = {claim.id: claim.verdict for claim in LEDGER}
+    for edge in EDGES:
+        strands = [line for line in axes.get_lines() if line.get_gid() == edge.name]
+        strands.sort(key=lambda line: -line.get_ydata()[0])
+        expected = sorted((verdicts[claim] for claim in edge.claims), key=list(colors).index)
+        assert [line.get_color() for line in strands] == [colors[verdict] for verdict in expected]
+
+
+def test_every_edge_has_a_claim_that_was_reproduced():
+    reproduced = {claim.id for claim in LEDGER if claim.verdict == "reproduced"}
+    assert [edge.name for edge in EDGES if not reproduced & set(edge.claims)] == []
+
+
+def test_a_verdict_without_a_color_is_an_error():
+    with pytest.raises(KeyError):
+        draw_strands(Figure().subplots(), LEDGER, {"planned": "gray"})

@@ -25,6 +25,7 @@ WINGS = {
     "algorithms": "Algorithms (section 5)",
     "landscape": "The landscape (section 6)",
     "kernels": "Kernels and mean fields (section 6.3)",
+    "conclusions": "The conclusions (section 7)",
 }
 """Sub-package -> heading, in the order of the page; a sub-package that is not named here comes last."""
 

@@ -7,7 +7,7 @@ would back it, and the ledger's verdicts decide how it is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -15,7 +15,18 @@ from matplotlib.axes import Axes
 from dlopt import figures
 from dlopt.claims import DECIDED, Claim
 
-__all__ = ["BENEFITS", "CHOICES", "EDGES", "SUPPORTING", "Edge", "draw", "drawn", "status", "tally"]
+__all__ = [
+    "BENEFITS",
+    "CHOICES",
+    "EDGES",
+    "SUPPORTING",
+    "Edge",
+    "draw",
+    "draw_strands",
+    "drawn",
+    "status",
+    "tally",
+]
 
 CHOICES = ("initialization", "normalization", "skip connections", "large width", "SGD")
 BENEFITS = ("convergence possible", "faster convergence", "better landscape")
@@ -67,7 +78,10 @@ EDGES = (
         "large width", "better landscape",
         ("overparam-easier", "no-bad-basin-path", "bad-min-not-bad-basin", "nguyen-connected"),
     ),
-    Edge("SGD", "faster convergence", ("sgd-vs-gd-ratio", "ratio-range", "realizable-constant-step")),
+    Edge(
+        "SGD", "faster convergence",
+        ("sgd-vs-gd-ratio", "identical-samples", "minibatch-ratio", "realizable-constant-step"),
+    ),
 )  # fmt: skip
 
 
@@ -91,6 +105,10 @@ def status(edge: Edge, ledger: Iterable[Claim]) -> str:
     return "solid" if supporting else "dotted" if against else "dashed"
 
 
+_LEFT = {choice: 1 - row / (len(CHOICES) - 1) for row, choice in enumerate(CHOICES)}
+_RIGHT = {benefit: 0.9 - 0.8 * row / (len(BENEFITS) - 1) for row, benefit in enumerate(BENEFITS)}
+"""The heights at which the edges begin and end."""
+
 _LINES = {"solid": ("-", 2.2), "dashed": ("--", 1.2), "dotted": (":", 1.6)}
 
 
@@ -99,12 +117,10 @@ def draw(axes: Axes, ledger: Sequence[Claim], edges: Sequence[Edge] = EDGES) -> 
 
     The small fraction on an edge counts its claims that support it, of all that would.
     """
-    left = {choice: 1 - row / (len(CHOICES) - 1) for row, choice in enumerate(CHOICES)}
-    right = {benefit: 0.9 - 0.8 * row / (len(BENEFITS) - 1) for row, benefit in enumerate(BENEFITS)}
     colors = dict(zip(CHOICES, figures.COLORS, strict=False))
     for edge in edges:
         line, width = _LINES[status(edge, ledger)]
-        start, end = left[edge.choice], right[edge.benefit]
+        start, end = _LEFT[edge.choice], _RIGHT[edge.benefit]
         axes.plot(
             [0, 1], [start, end], color=colors[edge.choice], linestyle=line, linewidth=width, gid=edge.name
         )
@@ -114,9 +130,39 @@ def draw(axes: Axes, ledger: Sequence[Claim], edges: Sequence[Edge] = EDGES) -> 
             f"{supporting}/{total}", (share, start + share * (end - start)), color=colors[edge.choice], fontsize=8,
             ha="center", va="bottom",
         )  # fmt: skip
-    for choice, height in left.items():
+    _names(axes, colors)
+
+
+def draw_strands(
+    axes: Axes, ledger: Iterable[Claim], colors: Mapping[str, str], edges: Sequence[Edge] = EDGES
+) -> None:
+    """The same picture with each edge as a bundle, one strand a claim, in the color of its verdict.
+
+    Args:
+        axes: where to draw.
+        ledger: gives the verdicts.
+        colors: verdict -> color; strands of an edge lie in this order, from top to bottom.
+        edges: what to draw.
+
+    Raises:
+        KeyError: the ledger has no row for a claim, or a verdict has no color.
+    """
+    verdicts = {claim.id: claim.verdict for claim in ledger}
+    order = {verdict: place for place, verdict in enumerate(colors)}
+    for edge in edges:
+        start, end = _LEFT[edge.choice], _RIGHT[edge.benefit]
+        strands = sorted((verdicts[claim] for claim in edge.claims), key=order.__getitem__)
+        for place, verdict in enumerate(strands):
+            lift = 0.018 * ((len(strands) - 1) / 2 - place)
+            axes.plot([0, 1], [start + lift, end + lift], color=colors[verdict], linewidth=1.8, gid=edge.name)
+    _names(axes, dict.fromkeys(CHOICES, figures.INK))
+
+
+def _names(axes: Axes, colors: Mapping[str, str]) -> None:
+    """The choices at the left ends, the benefits at the right ones."""
+    for choice, height in _LEFT.items():
         axes.annotate(choice, (-0.02, height), color=colors[choice], ha="right", va="center", fontsize=10.5)
-    for benefit, height in right.items():
+    for benefit, height in _RIGHT.items():
         axes.annotate(benefit, (1.02, height), ha="left", va="center", fontsize=10.5)
     axes.set(xlim=(-0.45, 1.5), ylim=(-0.08, 1.1))
     axes.set_axis_off()

@@ -1,0 +1,1 @@
+"""What all chapters say together: section 7 of the survey."""
