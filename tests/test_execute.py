@@ -124,7 +124,10 @@ def test_a_chapter_that_the_contents_name_but_nobody_wrote_is_said(small_book):
 
 
 def test_a_picture_is_stored_on_one_line_and_stays_the_same():
-    svg = """<?xml version="1.0"?>\n<svg>\n  <style>*{stroke: red;\n  fill: none}</style>\n  <path d="M 0 1 \nL 2 3 \n"/>\n</svg>\n"""
+    svg = (
+        '<?xml version="1.0"?>\n<svg>\n  <style>*{stroke: red;\n  fill: none}</style>\n'
+        '  <path d="M 0 1 \nL 2 3 \n"/>\n</svg>\n'
+    )
     assert on_one_line(svg) == (
         '<?xml version="1.0"?><svg><style>*{stroke: red; fill: none}</style><path d="M 0 1 L 2 3 "/></svg>'
     )
