@@ -6,8 +6,6 @@ import json
 
 import nbformat
 
-from bookkit.execute import on_one_line
-
 
 def test_a_second_run_executes_nothing(small_book, executed_lines):
     assert executed_lines(small_book.ensure()) == {"one": "executed", "two": "executed"}
@@ -121,14 +119,3 @@ def test_a_chapter_that_the_contents_name_but_nobody_wrote_is_said(small_book):
     done = small_book.ensure()
     assert done.returncode == 1
     assert "neither book/two.ipynb nor book/two.md" in done.stderr
-
-
-def test_a_picture_is_stored_on_one_line_and_stays_the_same():
-    svg = (
-        '<?xml version="1.0"?>\n<svg>\n  <style>*{stroke: red;\n  fill: none}</style>\n'
-        '  <path d="M 0 1 \nL 2 3 \n"/>\n</svg>\n'
-    )
-    assert on_one_line(svg) == (
-        '<?xml version="1.0"?><svg><style>*{stroke: red; fill: none}</style><path d="M 0 1 L 2 3 "/></svg>'
-    )
-    assert on_one_line(on_one_line(svg)) == on_one_line(svg)

@@ -192,20 +192,11 @@ def normalized(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """``notebook`` without what differs from run to run or from machine to machine for no reason."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "image/svg+xml" in data:
-                data["image/svg+xml"] = on_one_line(data["image/svg+xml"])
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata.setdefault("dlopt", {})["code_hash"] = hash_of_code(notebook)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
-
-
-def on_one_line(svg: str) -> str:
-    """The same picture without line breaks and indentation, each of which a notebook stores at several characters."""
-    return re.sub(r"\s*\n\s*", " ", re.sub(r">\s+<", "><", svg)).strip()
 
 
 def write_atomically(path: Path, text: str) -> None:
