@@ -26,6 +26,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from bookkit.chapters import ROOT, Chapter, execution_key, hash_of_code
+from bookkit.drawings import compact
 from bookkit.errors import UserError
 
 EVERYTHING, NOTHING = "", "-"
@@ -189,9 +190,12 @@ def over_budget(run: Executed) -> str:
 
 
 def normalized(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """``notebook`` without what differs from run to run or from machine to machine for no reason."""
+    """``notebook`` without what differs from run to run for no reason, and with its drawings compact."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if drawing := output.get("data", {}).get("image/svg+xml"):
+                output.data["image/svg+xml"] = compact(drawing)
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.metadata.setdefault("dlopt", {})["code_hash"] = hash_of_code(notebook)
