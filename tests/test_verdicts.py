@@ -15,6 +15,7 @@ from dlopt.conclusions.verdicts import (
     by_section,
     draw_bars,
     draw_key,
+    label,
     section_of,
     share_reproduced,
 )
@@ -47,6 +48,12 @@ def test_every_claim_stands_in_one_section_and_none_is_lost():
 )
 def test_subsections_count_with_their_section(section, key):
     assert section_of(replace(LEDGER[0], section=section)) == key
+
+
+def test_a_label_names_the_section_and_its_number():
+    assert label("4.2") == "initialization  §4.2"
+    assert label("A") == "convergence  A"
+    assert label("journal") == "journal version  J"
 
 
 def test_a_section_that_the_survey_does_not_have_is_an_error():

@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from dlopt import figures
 from dlopt.claims import DECIDED, VERDICTS, Claim
 
-__all__ = ["COLORS", "SECTIONS", "by_section", "draw_bars", "draw_key", "section_of", "share_reproduced"]
+__all__ = [
+    "COLORS",
+    "SECTIONS",
+    "by_section",
+    "draw_bars",
+    "draw_key",
+    "label",
+    "section_of",
+    "share_reproduced",
+]
 
 COLORS: dict[str, str] = {
     "reproduced": figures.GREEN,
@@ -61,6 +70,12 @@ def section_of(claim: Claim) -> str:
         if key in SECTIONS:
             return key
     raise ValueError(f"{claim.id} stands in section {claim.section}, which the survey does not have.")
+
+
+def label(section: str) -> str:
+    """A key of :data:`SECTIONS` as an axis shows it: what the section is about, and its number."""
+    number = f"§{section}" if section[0].isdigit() else section[0].upper()
+    return f"{SECTIONS[section]}  {number}"
 
 
 def by_section(ledger: Iterable[Claim]) -> dict[str, Counter[str]]:
