@@ -75,11 +75,11 @@ def test_bars_are_as_long_as_their_counts_and_do_not_overlap():
     axes = Figure().subplots()
     rows = {"one": {"reproduced": 3, "partly": 2}, "two": {"fails-as-stated": 4}}
     draw_bars(axes, rows)
-    for label, counts in rows.items():
+    for name, counts in rows.items():
         bars = {
             patch.get_gid().split(": ")[1]: patch
             for patch in axes.patches
-            if patch.get_gid().startswith(label)
+            if patch.get_gid().startswith(name)
         }
         assert {verdict: bar.get_width() for verdict, bar in bars.items()} == counts
         ends = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars.values())
