@@ -42,6 +42,7 @@ def book(only: str | None = None, *, execute: bool = True) -> None:
         _PASSED.unlink(missing_ok=True)
         rows()
         ensure(all_chapters(), only=executed)
+        print("Building the pages ...")
         _pages(executed, everything=passed is None)
         _PASSED.parent.mkdir(exist_ok=True)
         _PASSED.write_text(_fingerprint(executed))

@@ -170,6 +170,24 @@ def _files_of_module(name: str) -> Iterator[Path]:
                 yield file
 
 
+def check_settings() -> None:
+    """See that the settings in the environment are ones that chapters can run under, before any of them runs.
+
+    Raises:
+        UserError: one is not.
+    """
+    if not any(name in os.environ for name in SETTINGS):
+        return
+    from dlopt import runtime  # imports torch, which is needed only where there is something to see
+
+    try:
+        for read in (runtime.device, runtime.scale, runtime.data_folder):
+            read()
+        runtime.seed(0)
+    except runtime.SettingError as error:
+        raise UserError(str(error)) from None
+
+
 def execution_key(chapter: Chapter) -> str:
     """A hash of everything that a run of the chapter depends on.
 
