@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 
 from bookkit.chapters import ROOT, Chapter, all_chapters
 from bookkit.errors import UserError
-from bookkit.student import student, without_solutions
+from bookkit.student import STUDENT, student, without_solutions
 
 START = "````{solution-start} ex-%s\n:class: dropdown\n````"
 END = "````{solution-end}\n````"
@@ -55,6 +56,16 @@ def test_prose_and_code_between_start_and_end_go_and_all_else_stays(tmp_path):
         "y = 2",
         "## Pointers",
     ]
+
+
+def test_a_stored_run_stays_one_and_code_edited_since_is_still_noticed(tmp_path):
+    one = chapter(tmp_path, "# Title", ("x = 1",), START % "one", ("answer = 1",), END)
+    for stored in (one.code_hash, "another"):
+        one.notebook.metadata["dlopt"] = {"code_hash": stored}
+        nbformat.write(one.notebook, one.path)
+        edition = without_solutions(one).metadata["dlopt"]
+        left = hashlib.sha256(b"x = 1\0").hexdigest()[:16]
+        assert edition == {"edition": STUDENT, "code_hash": left if stored == one.code_hash else "another"}
 
 
 def test_a_solution_in_one_block_goes_too(tmp_path):

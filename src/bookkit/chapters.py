@@ -40,7 +40,7 @@ class Chapter:
 
     @property
     def metadata(self) -> dict:
-        """What the notebook says of itself under ``dlopt``: ``code_hash``, ``alone``, ``reads``."""
+        """What the notebook says of itself under ``dlopt``: ``code_hash``, ``alone``, ``reads``, …."""
         return self.notebook.metadata.get("dlopt", {})
 
     @property

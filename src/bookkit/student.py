@@ -8,8 +8,11 @@ from pathlib import Path
 
 import nbformat
 
-from bookkit.chapters import Chapter
+from bookkit.chapters import Chapter, hash_of_code
 from bookkit.errors import UserError
+
+STUDENT = "student"
+"""What a notebook without solutions says of itself under ``edition``."""
 
 _WHOLE = re.compile(r"^(?P<fence>`{3,}|:{3,})\{solution\}.*?^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
 _GATE = re.compile(
@@ -35,7 +38,8 @@ def student(chapters: Iterable[Chapter], folder: Path) -> list[Path]:
 def without_solutions(chapter: Chapter) -> nbformat.NotebookNode:
     """The chapter's notebook without what stands from each ``solution-start`` to its ``solution-end``.
 
-    Outputs of the cells that stay are kept.
+    Outputs of the cells that stay are kept, and stay a stored run if they were one.  The notebook says of itself
+    that it is of the student edition.
 
     Raises:
         UserError: a solution begins inside of another one, or ends without a beginning, or does not end.
@@ -51,7 +55,12 @@ def without_solutions(chapter: Chapter) -> nbformat.NotebookNode:
             kept.append(cell)
     if inside:
         raise UserError(f"{chapter.path.name}: the last solution-start has no solution-end.")
+    stored = notebook.metadata.setdefault("dlopt", {})
+    was_stored = stored.get("code_hash") == hash_of_code(notebook)
     notebook.cells = kept
+    stored["edition"] = STUDENT
+    if was_stored:
+        stored["code_hash"] = hash_of_code(notebook)
     return notebook
 
 
