@@ -124,6 +124,17 @@ def test_a_chapter_that_the_contents_name_but_nobody_wrote_is_said(small_book):
     assert "neither book/two.ipynb nor book/two.md" in done.stderr
 
 
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"cells": [{"cell_type": "m'])
+def test_a_file_that_is_no_notebook_is_one_sentence_that_says_how_to_get_it_back(small_book, content):
+    small_book.path("two").write_text(content)
+    done = small_book.python("-m", "bookkit", "run", "two")
+    assert done.returncode == 2
+    assert done.stderr.startswith("book/two.ipynb cannot be read as a notebook (")
+    assert done.stderr.endswith("by `git checkout book/two.ipynb`.\n")
+    assert done.stderr.count("\n") == 1
+    assert small_book.path("two").read_text() == content
+
+
 @pytest.mark.parametrize(
     ("command", "name", "value"),
     [

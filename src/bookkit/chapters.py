@@ -35,8 +35,12 @@ class Chapter:
     def notebook(self) -> nbformat.NotebookNode:
         try:
             return nbformat.read(self.path, as_version=4)
-        except (OSError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
-            raise UserError(f"{self.path.name} cannot be read as a notebook: {error}.") from None
+        except Exception as error:  # nbformat meets a file that is no notebook with any of a dozen exceptions
+            said = " ".join(str(error).split())[:100].rstrip(".")
+            raise UserError(
+                f"book/{self.path.name} cannot be read as a notebook ({said}): mend it, or take back the last "
+                f"one committed by `git checkout book/{self.path.name}`."
+            ) from None
 
     @property
     def metadata(self) -> dict:

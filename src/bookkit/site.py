@@ -74,7 +74,7 @@ def gather(app: Sphinx) -> None:
         chapters = all_chapters()
         runs = ensure(chapters, only=os.environ.get("BOOKKIT_ONLY", EVERYTHING), progress=logger.info)
         publication = Publication(chapters, runs, rows(), _errata())
-        _ = publication.decided
+        publication.refuse_checks_without_a_row()
     except (UserError, ChapterError) as error:
         raise BuildError(str(error)) from None
     app.bookkit = publication
