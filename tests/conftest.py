@@ -104,6 +104,7 @@ def executed_lines() -> Callable[[subprocess.CompletedProcess[str]], dict[str, s
 
     def lines(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
         assert done.returncode == 0, done.stderr
-        return {line.split()[1]: line.split()[0] for line in done.stdout.splitlines()}
+        said = [line.split() for line in done.stdout.splitlines() if line.startswith("  ")]
+        return {name: what for what, name, *_ in said}
 
     return lines

@@ -79,6 +79,16 @@ def test_a_malformed_ledger_stops_the_build_in_one_sentence(site):
     assert "claims.yml, row 1 (a-claim)" in done.stdout + done.stderr
 
 
+def test_a_claim_without_a_row_stops_the_build_in_one_sentence(site):
+    site.write(
+        "two", "from dlopt.claims import verify", 'verify("stray", "two is two", holds=2 == 2, control={})'
+    )
+    for _ in range(2):
+        done = build(site)
+        assert done.returncode == 2
+        assert done.stderr == "two: stray is checked, but claims.yml has no row for it.\n"
+
+
 def test_jupyter_book_itself_builds_the_same_site(site):
     program = str(Path(sys.executable).with_name("jupyter-book"))
     runner = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 
 import nbformat
+import pytest
 
 
 def test_a_second_run_executes_nothing(small_book, executed_lines):
-    assert executed_lines(small_book.ensure()) == {"one": "executed", "two": "executed"}
-    assert executed_lines(small_book.ensure()) == {"one": "unchanged", "two": "unchanged"}
+    first, second = small_book.ensure(), small_book.ensure()
+    assert executed_lines(first) == {"one": "executed", "two": "executed"}
+    assert first.stdout.startswith("Executing 2 chapters")
+    assert executed_lines(second) == {"one": "unchanged", "two": "unchanged"}
+    assert "Executing" not in second.stdout
 
 
 def test_a_change_in_a_module_reaches_the_chapters_that_import_it(small_book, executed_lines):
@@ -76,10 +80,9 @@ def test_every_chapter_has_one_thread_and_the_record_says_what_it_took(small_boo
     assert record["scale"] == "book"
 
 
-def test_chapters_marked_alone_run_after_the_others(small_book):
+def test_chapters_marked_alone_run_after_the_others(small_book, executed_lines):
     small_book.write("one", "print(1)", metadata={"alone": "it times things"})
-    done = small_book.ensure()
-    assert [line.split()[1] for line in done.stdout.splitlines()] == ["two", "one"]
+    assert list(executed_lines(small_book.ensure())) == ["two", "one"]
 
 
 def test_storing_outputs_is_repeatable_to_the_byte_and_keeps_prose(small_book):
@@ -119,3 +122,31 @@ def test_a_chapter_that_the_contents_name_but_nobody_wrote_is_said(small_book):
     done = small_book.ensure()
     assert done.returncode == 1
     assert "neither book/two.ipynb nor book/two.md" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"cells": [{"cell_type": "m'])
+def test_a_file_that_is_no_notebook_is_one_sentence_that_says_how_to_get_it_back(small_book, content):
+    small_book.path("two").write_text(content)
+    done = small_book.python("-m", "bookkit", "run", "two")
+    assert done.returncode == 2
+    assert done.stderr.startswith("book/two.ipynb cannot be read as a notebook (")
+    assert done.stderr.endswith("by `git checkout book/two.ipynb`.\n")
+    assert done.stderr.count("\n") == 1
+    assert small_book.path("two").read_text() == content
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "value"),
+    [
+        ("book", "DLOPT_SCALE", "huge"),
+        ("test", "DLOPT_DEVICE", "cuda:99"),
+        ("run", "DLOPT_SEED_OFFSET", "-1"),
+        ("robust", "DLOPT_DATA", "no/such/folder"),
+    ],
+)
+def test_a_setting_under_which_nothing_can_run_is_one_sentence_first(small_book, command, name, value):
+    done = small_book.python("-m", "bookkit", command, **{name: value})
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"{name} is {value!r}")
+    assert done.stderr.count("\n") == 1

@@ -10,6 +10,7 @@ import pytest
 
 from bookkit.chapters import ROOT, Chapter, all_chapters
 from bookkit.execute import SECONDS_BUDGET
+from bookkit.student import STUDENT
 
 FIRST_CELL = """\
 try:
@@ -36,14 +37,15 @@ def prose(chapter: Chapter) -> str:
 
 @chapters
 def test_the_stored_run_is_of_the_code_as_it_is(chapter):
-    """A chapter never executed, or edited since, is refused: `make run CHAPTER=…` mends it."""
-    assert chapter.metadata.get("code_hash") == chapter.code_hash
+    """A chapter never executed, or edited since, is refused."""
+    mend = f"the code changed since its outputs were stored: make run CHAPTER={chapter.name}"
+    assert chapter.metadata.get("code_hash") == chapter.code_hash, mend
 
 
 @chapters
 def test_the_stored_run_went_from_top_to_bottom(chapter):
     counts = [cell.execution_count for cell in code_cells(chapter) if cell.source.strip()]
-    assert counts == list(range(1, len(counts) + 1))
+    assert counts == list(range(1, len(counts) + 1)), f"make run CHAPTER={chapter.name} stores a whole run"
 
 
 @chapters
@@ -97,22 +99,23 @@ def test_a_chapter_that_takes_longer_or_runs_alone_says_why(chapter):
 
 @chapters
 def test_three_exercises_or_more_each_with_its_solution(chapter):
+    """The student edition has none."""
     text = prose(chapter)
     exercises = re.findall(
         r"^`{3,}\{exercise(?:-start)?\}.*\n(?::class:.*\n)?:label: (\S+)", text, flags=re.M
     )
     solutions = re.findall(r"\{solution(?:-start)?\} (\S+)", text)
     assert len(exercises) >= 3
-    assert sorted(exercises) == sorted(solutions)
+    assert sorted(solutions) == ([] if chapter.metadata.get("edition") == STUDENT else sorted(exercises))
     assert text.count("{solution-start}") == text.count("{solution-end}")
 
 
 @chapters
 def test_a_chapter_asks_a_question_and_says_what_came_since(chapter):
     text = prose(chapter)
-    assert "?" in text[:1500]
-    assert re.search(r"\{admonition\} Since the survey", text)
-    assert "Before you read" in text
+    assert "?" in text[:1500], "it does not open with a question"
+    assert "Before you read" in text, "it has no box 'Before you read, and after'"
+    assert "{admonition} Since the survey" in text, "it has no box 'Since the survey'"
 
 
 @chapters
@@ -149,5 +152,7 @@ def test_nothing_in_the_repository_is_a_leftover():
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     stems = {name.removeprefix("book/").removesuffix(".ipynb") for name in listed if name.endswith(".ipynb")}
-    assert stems == {chapter.name for chapter in all_chapters()}
+    chapters = {chapter.name for chapter in all_chapters()}
+    assert chapters - stems == set(), "chapters of _toc.yml that git does not know: git add"
+    assert stems - chapters == set(), "notebooks that _toc.yml does not name"
     assert not [name for name in listed if re.search(r"(~|\.orig|\.rej|\.bak|\.pyc|\.part)$", name)]

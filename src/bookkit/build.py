@@ -14,6 +14,7 @@ from bookkit.chapters import ROOT, SETTINGS, all_chapters, find
 from bookkit.errors import UserError
 from bookkit.execute import EVERYTHING, NOTHING, ensure
 from bookkit.ledger import rows
+from bookkit.publication import Publication
 
 SITE = ROOT / "_build" / "html"
 _PASSED = ROOT / "_build" / "passed"
@@ -30,7 +31,7 @@ def book(only: str | None = None, *, execute: bool = True) -> None:
         execute: False to execute no chapter, and show all of them so.
 
     Raises:
-        UserError: the ledger is malformed, the site has warnings, or there is no such chapter.
+        UserError: the ledger is malformed or lacks a row, the site has warnings, or there is no such chapter.
         ChapterError: a chapter's cell failed.
     """
     start = time.perf_counter()
@@ -40,8 +41,10 @@ def book(only: str | None = None, *, execute: bool = True) -> None:
         print("Nothing changed since the last build.")
     else:
         _PASSED.unlink(missing_ok=True)
-        rows()
-        ensure(all_chapters(), only=executed)
+        claims, chapters = rows(), all_chapters()
+        runs = ensure(chapters, only=executed)
+        Publication(chapters, runs, claims).refuse_checks_without_a_row()
+        print("Building the pages ...")
         _pages(executed, everything=passed is None)
         _PASSED.parent.mkdir(exist_ok=True)
         _PASSED.write_text(_fingerprint(executed))

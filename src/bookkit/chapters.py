@@ -35,12 +35,16 @@ class Chapter:
     def notebook(self) -> nbformat.NotebookNode:
         try:
             return nbformat.read(self.path, as_version=4)
-        except (OSError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
-            raise UserError(f"{self.path.name} cannot be read as a notebook: {error}.") from None
+        except Exception as error:  # nbformat meets a file that is no notebook with any of a dozen exceptions
+            said = " ".join(str(error).split())[:100].rstrip(".")
+            raise UserError(
+                f"book/{self.path.name} cannot be read as a notebook ({said}): mend it, or take back the last "
+                f"one committed by `git checkout book/{self.path.name}`."
+            ) from None
 
     @property
     def metadata(self) -> dict:
-        """What the notebook says of itself under ``dlopt``: ``code_hash``, ``alone``, ``reads``."""
+        """What the notebook says of itself under ``dlopt``: ``code_hash``, ``alone``, ``reads``, …."""
         return self.notebook.metadata.get("dlopt", {})
 
     @property
@@ -168,6 +172,24 @@ def _files_of_module(name: str) -> Iterator[Path]:
         for file in (place / "__init__.py", place.with_suffix(".py")):
             if file.exists():
                 yield file
+
+
+def check_settings() -> None:
+    """See that the settings in the environment are ones that chapters can run under, before any of them runs.
+
+    Raises:
+        UserError: one is not.
+    """
+    if not any(name in os.environ for name in SETTINGS):
+        return
+    from dlopt import runtime  # imports torch, which is needed only where there is something to see
+
+    try:
+        for read in (runtime.device, runtime.scale, runtime.data_folder):
+            read()
+        runtime.seed(0)
+    except runtime.SettingError as error:
+        raise UserError(str(error)) from None
 
 
 def execution_key(chapter: Chapter) -> str:

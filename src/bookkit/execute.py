@@ -77,7 +77,7 @@ def ensure(
         chapters: the chapters wanted.
         only: execute this chapter alone, or :data:`NOTHING`; another one is returned if its stored run is current,
             else left out.
-        progress: is given one line a chapter.
+        progress: is given one line a chapter, indented, and one that says how many are executed.
 
     Raises:
         ChapterError: a cell failed; chapters that were running are stopped, those that had finished are kept.
@@ -91,6 +91,10 @@ def ensure(
                 progress(_line(run, "unchanged"))
         elif only in (EVERYTHING, chapter.name):
             stale.append(chapter)
+    if len(stale) > 1:
+        progress(f"Executing {len(stale)} chapters, {os.cpu_count()} at a time, about a minute each ...")
+    elif stale:
+        progress(f"Executing {stale[0].name}, about a minute ...")
     for run in run_all(stale):
         found[run.chapter.name] = run
         progress(_line(run, "executed"))

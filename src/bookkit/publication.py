@@ -12,6 +12,7 @@ import nbformat
 from sphinx.environment import BuildEnvironment
 
 from bookkit.chapters import Chapter
+from bookkit.errors import UserError
 from bookkit.execute import Executed
 from bookkit.ledger import Check, checks
 from dlopt.claims import Claim
@@ -44,6 +45,17 @@ class Publication:
             for chapter in self.chapters
             for name, check in checks(self.notebook(chapter)).items()
         }
+
+    def refuse_checks_without_a_row(self) -> None:
+        """See that every claim that a cell decides is in the ledger.
+
+        Raises:
+            UserError: one is not.
+        """
+        known = {claim.id for claim in self.claims}
+        for name, (chapter, _) in self.decided.items():
+            if name not in known:
+                raise UserError(f"{chapter.name}: {name} is checked, but claims.yml has no row for it.")
 
     def verdict(self, claim: Claim) -> str:
         """The verdict to show: the one that a cell produced, else that there is none yet."""

@@ -19,7 +19,7 @@ from sphinx.errors import SphinxError
 from sphinx.util import logging
 
 from bookkit import api_page, bibliography, elements, ledger_page, numbering, overview, status_page
-from bookkit.chapters import ROOT, Chapter, all_chapters
+from bookkit.chapters import ROOT, Chapter, all_chapters, check_settings
 from bookkit.errors import UserError
 from bookkit.execute import EVERYTHING, ChapterError, ensure
 from bookkit.ledger import rows
@@ -70,10 +70,11 @@ def link_repository(app: Sphinx, config: Config) -> None:
 def gather(app: Sphinx) -> None:
     """Execute the chapters that need it and read the ledger."""
     try:
+        check_settings()
         chapters = all_chapters()
         runs = ensure(chapters, only=os.environ.get("BOOKKIT_ONLY", EVERYTHING), progress=logger.info)
         publication = Publication(chapters, runs, rows(), _errata())
-        _ = publication.decided
+        publication.refuse_checks_without_a_row()
     except (UserError, ChapterError) as error:
         raise BuildError(str(error)) from None
     app.bookkit = publication
