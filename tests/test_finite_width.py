@@ -101,21 +101,6 @@ def test_importance_sampling_gives_the_mean_length_too():
     assert np.abs((lengths * weights[:, None]).mean(axis=0) - 1).max() < 0.08
 
 
-@given(x=st.floats(0.01, 3.0))
-def test_wide_networks_approach_the_limit(x):
-    width = 20_000
-    depth = round(x * width)
-    moments = (1 + 5 / width) ** np.arange(1, depth + 1)
-    exact = moments.mean() - ((2 * np.arange(depth, 0, -1) - 1) * moments).sum() / depth**2
-    assert np.isclose(fw.wide_limit(depth / width), exact, rtol=0.02)
-
-
-def test_the_wide_limit_starts_linearly_and_ends_exponentially():
-    assert np.isclose(fw.wide_limit(1e-6), 5e-6 / 6)
-    assert np.isclose(fw.wide_limit(2e-4 - 1e-12), fw.wide_limit(2e-4 + 1e-12), rtol=1e-4)
-    assert np.isclose(fw.wide_limit(40.0), np.exp(200) / 200, rtol=0.02)
-
-
 def test_the_empirical_variance_is_that_of_the_survey():
     lengths = np.array([[1.0, 2.0, 6.0], [1.0, 1.0, 1.0]])
     assert np.allclose(fw.empirical_variance(lengths), [41 / 3 - 9, 0])

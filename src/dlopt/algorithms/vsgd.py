@@ -11,7 +11,7 @@ from dlopt.algorithms.compiled import array, arrays, second_derivative, slope
 from dlopt.algorithms.finite_sums import LinearModel, Run
 from dlopt.algorithms.stochastic_gradient import recorded_run
 
-__all__ = ["oracle_rates", "vsgd"]
+__all__ = ["vsgd"]
 
 
 def vsgd(
@@ -55,12 +55,6 @@ def vsgd(
     indices = order[..., 0].numpy()
     iterates, rates = _vsgd(*arrays(problem), theta, indices, first_samples, overestimate, every)
     return recorded_run(problem, iterates, every), torch.from_numpy(rates)
-
-
-def oracle_rates(h: float, distance: Tensor, sigma: float) -> Tensor:
-    """(E g)²/(h E g²) = (θ − θ*)² / (h ((θ − θ*)² + σ²)): what vSGD estimates, for samples ½ h (θ − c_i)²."""
-    squared = distance.square()
-    return squared / (h * (squared + sigma**2))
 
 
 @numba.njit
