@@ -13,9 +13,6 @@ from dlopt.curvature import GaussNewton, Hessian
 from dlopt.models import FullyConnected
 from dlopt.training import cross_entropy, squared_error
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
@@ -115,7 +112,7 @@ class TestHessian:
         with pytest.raises(ValueError, match="first axis"):
             Hessian(lambda: torch.zeros(2), [torch.zeros(3, requires_grad=True)], members=2)
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_computes_what_the_cpu_does(self):
         network, x, y = problem()
         there = FullyConnected((4, 5, 3), "tanh", dtype=torch.float64, device="cuda")

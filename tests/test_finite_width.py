@@ -12,7 +12,6 @@ from scipy import stats
 from dlopt.tricks import finite_width as fw
 
 WIDTHS = (9, 6, 12, 5, 8)
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
@@ -140,7 +139,7 @@ def test_what_makes_no_network_is_refused_in_one_sentence(call):
         call()
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_cuda_computes_what_the_cpu_does():
     here, there = (fw.simulated_lengths(WIDTHS, 50, seed=1, device=device) for device in ("cpu", "cuda"))
     assert np.allclose(here, there)

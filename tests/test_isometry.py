@@ -13,9 +13,6 @@ from dlopt.models import FullyConnected
 from dlopt.tricks import isometry
 from dlopt.tricks.signal_propagation import derivative_moment
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
@@ -138,7 +135,7 @@ def test_what_is_no_variance_and_no_ensemble_is_refused():
         isometry.relative_variance(isometry.slope_distribution("tanh", 1.0), 3, "uniform")
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_jacobians_on_the_gpu_are_those_on_the_cpu():
     there, here = (
         FullyConnected([5, 9, 4], "tanh", members=2, dtype=torch.float64, device=d) for d in ("cuda", "cpu")

@@ -19,7 +19,6 @@ from dlopt.normalization import (
     use_population_statistics,
 )
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 LAYERS = {
     "batch": BatchNormalization,
     "layer": LayerNormalization,
@@ -171,7 +170,7 @@ class TestEveryLayer:
             with pytest.raises(ValueError, match=r"activations must be \(n, 6"):
                 make((6,))(wrong)
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_computes_what_the_cpu_does(self, make):
         here = with_drawn_scale(make((2, 6), dtype=torch.float64))
         there = make((2, 6), dtype=torch.float64, device="cuda")
