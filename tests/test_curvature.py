@@ -127,11 +127,11 @@ class TestGaussNewton:
         network, x, y = problem()
         y = y if loss is cross_entropy else torch.nn.functional.one_hot(y, 3).double()
         _, expected = dense(network, x, y, loss)
-        assert torch.allclose(GaussNewton(network, x, y, loss).matrix(), expected, atol=1e-13)
+        assert torch.allclose(GaussNewton.of(network, x, y, loss).matrix(), expected, atol=1e-13)
 
     def test_it_is_positive_semidefinite_where_the_hessian_is_not(self):
         network, x, y = problem()
-        assert torch.linalg.eigvalsh(GaussNewton(network, x, y, cross_entropy).matrix())[0] > -1e-14
+        assert torch.linalg.eigvalsh(GaussNewton.of(network, x, y, cross_entropy).matrix())[0] > -1e-14
         assert torch.linalg.eigvalsh(Hessian.of(network, x, y, cross_entropy).matrix())[0] < -1e-3
 
     def test_without_hidden_layers_it_is_the_hessian(self):
@@ -139,6 +139,9 @@ class TestGaussNewton:
         _, x, y = problem()
         gauss_newton, hessian = (
             kind.matrix()
-            for kind in (GaussNewton(network, x, y, cross_entropy), Hessian.of(network, x, y, cross_entropy))
+            for kind in (
+                GaussNewton.of(network, x, y, cross_entropy),
+                Hessian.of(network, x, y, cross_entropy),
+            )
         )
         assert torch.allclose(gauss_newton, hessian, atol=1e-14)

@@ -109,8 +109,8 @@ class TestHessianFree:
 
     def test_the_product_of_a_graph_is_that_of_the_model(self):
         model, closure, x, y = network()
-        operator = GaussNewton.of_graph(*closure(), model.parameters())
-        expected = GaussNewton(model, x, y, cross_entropy).matrix()
+        operator = GaussNewton(*closure(), model.parameters())
+        expected = GaussNewton.of(model, x, y, cross_entropy).matrix()
         torch.testing.assert_close(operator.matrix(), expected)
 
     @pytest.mark.cuda

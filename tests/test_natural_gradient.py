@@ -24,11 +24,11 @@ def problem():
 def test_the_fisher_matrix_is_the_gauss_newton_matrix():
     model, x, y = problem()
     torch.testing.assert_close(
-        fisher(model, x, CATEGORICAL), GaussNewton(model, x, y, cross_entropy).matrix()
+        fisher(model, x, CATEGORICAL), GaussNewton.of(model, x, y, cross_entropy).matrix()
     )
     targets = torch.zeros(11, 3, dtype=torch.float64)
     torch.testing.assert_close(
-        fisher(model, x, GAUSSIAN), GaussNewton(model, x, targets, squared_error).matrix()
+        fisher(model, x, GAUSSIAN), GaussNewton.of(model, x, targets, squared_error).matrix()
     )
 
 

@@ -216,13 +216,28 @@ class GaussNewton(_Operator):
     The product is three passes over kept graphs: J v by differentiating u ↦ Jᵀ u, which is linear, then B, then Jᵀ.
 
     Args:
-        model: the network, without members.
-        inputs: (n, …).
-        targets: as ``loss`` takes them.
-        loss: maps outputs and targets to the samples' mean loss, a scalar.
+        loss: F(z), a scalar, already computed and with its graph.
+        outputs: z, from which it was computed, with its own graph.
+        parameters: θ.
     """
 
-    def __init__(self, model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
+    def __init__(self, loss: Tensor, outputs: Tensor, parameters: Iterable[Tensor]) -> None:
+        super().__init__(parameters, None)
+        self.outputs = outputs
+        (self._residual,) = torch.autograd.grad(loss, outputs, create_graph=True)
+        self._u = torch.zeros_like(outputs, requires_grad=True)
+        self._pulled = torch.autograd.grad(outputs, self.parameters, self._u, create_graph=True)
+
+    @classmethod
+    def of(cls, model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> Self:
+        """The matrix of the training loss (3) in all trainable parameters.
+
+        Args:
+            model: the network, without members.
+            inputs: (n, …).
+            targets: as ``loss`` takes them.
+            loss: maps outputs and targets to the samples' mean loss, a scalar.
+        """
         outputs: list[Tensor] = []
 
         def kept(z: Tensor, y: Tensor) -> Tensor:
@@ -230,24 +245,7 @@ class GaussNewton(_Operator):
             return loss(z, y)
 
         value = objective(model, inputs, targets, kept)
-        self._keep(value, outputs[0], [p for p in model.parameters() if p.requires_grad])
-
-    @classmethod
-    def of_graph(cls, loss: Tensor, outputs: Tensor, parameters: Iterable[Tensor]) -> Self:
-        """The matrix for a loss that is already computed, F = F(z) with its graph, from z with its graph.
-
-        It serves optimizers, which are handed a closure and not a model.
-        """
-        operator = cls.__new__(cls)
-        operator._keep(loss, outputs, parameters)
-        return operator
-
-    def _keep(self, loss: Tensor, outputs: Tensor, parameters: Iterable[Tensor]) -> None:
-        super().__init__(parameters, None)
-        self.outputs = outputs
-        (self._residual,) = torch.autograd.grad(loss, outputs, create_graph=True)
-        self._u = torch.zeros_like(outputs, requires_grad=True)
-        self._pulled = torch.autograd.grad(outputs, self.parameters, self._u, create_graph=True)
+        return cls(value, outputs[0], [p for p in model.parameters() if p.requires_grad])
 
     def _product(self, v: Tensor) -> Tensor:
         (pushed,) = torch.autograd.grad(self._pulled, self._u, self._split(v), retain_graph=True)

@@ -209,7 +209,7 @@ class KFAC(Optimizer):
         lasts = [self.state[p].get("last", torch.zeros_like(p)) for p in parameters]
         basis = torch.stack([torch.cat([piece.flatten() for piece in v]) for v in (direction, lasts)])
         flat = torch.cat([piece.flatten() for piece in gradient])
-        fisher = GaussNewton.of_graph(loss, outputs, parameters)
+        fisher = GaussNewton(loss, outputs, parameters)
         images = torch.stack([fisher(v) for v in basis]) + damping * basis
         coefficients = -torch.linalg.pinv(basis @ images.mT, hermitian=True) @ (basis @ flat)
         step = coefficients @ basis
