@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dlopt.initialization import gaussian, orthogonal, scaled_gaussian
-from dlopt.models import FullyConnected
+from dlopt.models import FullyConnected, Residual
 from dlopt.tricks import isometry
 from dlopt.tricks.signal_propagation import derivative_moment
 
@@ -142,3 +142,9 @@ def test_jacobians_on_the_gpu_are_those_on_the_cpu():
     )
     found = isometry.jacobians(there, inputs().cuda()).cpu()
     assert torch.allclose(found, isometry.jacobians(here, inputs()), atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"skip": "inside"}, {"skip": None, "normalization": "layer"}])
+def test_networks_whose_jacobian_is_no_such_product_are_refused(options):
+    with pytest.raises(ValueError, match="without skip connections"):
+        isometry.jacobians(Residual([5, 6, 6, 4], **options), inputs().float())
