@@ -16,6 +16,7 @@ from dlopt.normalization import (
     InstanceNormalization,
     LayerNormalization,
     SwitchableNormalization,
+    batch_statistics,
     use_population_statistics,
 )
 
@@ -248,3 +249,14 @@ def test_a_network_takes_a_layer_of_ones_own():
 
 def test_the_public_names_are_those_that_the_module_lists():
     assert all(hasattr(normalization, name) for name in normalization.__all__)
+
+
+def test_every_module_is_in_its_mode_again_after_the_statistics_of_a_batch():
+    model = torch.nn.Sequential(BatchNormalization((3,)), LayerNormalization((3,)))
+    model[0].eval()
+    with batch_statistics(model):
+        assert all(module.training for module in model.modules())
+    assert [module.training for module in model.modules()] == [True, False, True]
+    with pytest.raises(ValueError, match="activations"), batch_statistics(model):
+        model(inputs(2))
+    assert not model[0].training
