@@ -70,6 +70,17 @@ def test_every_public_function_and_class_serves_a_chapter():
     assert sorted(public - reached) == []
 
 
+def test_the_page_of_modules_shows_every_public_name():
+    """It shows what a module lists in ``__all__`` and documents."""
+    modules = [Module.of(file) for file in FILES if not file.stem.startswith("_")]
+    assert [
+        f"{module.name}.{name}"
+        for module in modules
+        for name in sorted({*module.public, *module.listed})
+        if name not in module.listed or not module.documents(name)
+    ] == []
+
+
 class Module:
     """What a file defines, imports and does."""
 
@@ -96,6 +107,20 @@ class Module:
         """The functions and classes without an underscore."""
         kinds = (ast.FunctionDef, ast.ClassDef)
         return [node.name for node in self.tree.body if isinstance(node, kinds) and node.name[0] != "_"]
+
+    @property
+    def listed(self) -> list[str]:
+        """``__all__``."""
+        (statement,) = self.definitions["__all__"]
+        return ast.literal_eval(statement.value)
+
+    def documents(self, name: str) -> bool:
+        """Whether ``name`` has a docstring; that of a constant stands below it."""
+        (statement,) = self.definitions[name]
+        if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
+            return ast.get_docstring(statement) is not None
+        below = self.tree.body[self.tree.body.index(statement) + 1]
+        return isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
 
     @property
     def commands(self) -> list[ast.stmt]:

@@ -22,7 +22,9 @@ from dlopt.models import Activation, Passes, as_activation
 __all__ = ["PADDING_MODES", "POOLINGS", "Convolutional"]
 
 PADDING_MODES = ("circular", "zeros")
+"""What stands outside the image: the image again, or zeros."""
 POOLINGS = ("average", "flatten")
+"""What the head sees of the last layer: the mean of each channel, or every pixel."""
 
 
 class Convolutional(nn.Module):

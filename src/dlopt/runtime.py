@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 SCALES = ("book", "paper")
+"""The two sets of sizes, of which DLOPT_SCALE names one."""
 
 T = TypeVar("T")
 

@@ -22,7 +22,9 @@ from tqdm import tqdm
 from dlopt import runtime
 from dlopt.normalization import batch_statistics
 
-__all__ = ["History", "Loss", "accuracy", "cross_entropy", "logistic", "objective", "squared_error", "train"]
+__all__ = [
+    "History", "Loss", "Stepper", "accuracy", "cross_entropy", "logistic", "objective", "squared_error", "train",
+]  # fmt: skip
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Maps outputs (n, d_L) or (members, n, d_L), and targets, to the samples' mean loss, () or (members,)."""
@@ -34,7 +36,8 @@ Record = Callable[[nn.Module], Tensor | float]
 class Stepper(Protocol):
     """What the loop needs of an optimizer."""
 
-    def step(self) -> object: ...
+    def step(self) -> object:
+        """Change the parameters by their gradients."""
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -14,7 +14,15 @@ from dlopt import runtime
 from dlopt.algorithms.likelihoods import Likelihood
 from dlopt.curvature import GaussNewton
 
-__all__ = ["KFAC", "Factors", "damped_inverses", "exact_factors", "recorded_layers", "sampled_factors"]
+__all__ = [
+    "KFAC",
+    "Factors",
+    "Layer",
+    "damped_inverses",
+    "exact_factors",
+    "recorded_layers",
+    "sampled_factors",
+]
 
 
 class Factors(NamedTuple):

@@ -18,7 +18,9 @@ from dlopt.claims import DECIDED, Claim
 __all__ = ["BENEFITS", "CHOICES", "EDGES", "SUPPORTING", "Edge", "draw", "drawn", "status", "tally"]
 
 CHOICES = ("initialization", "normalization", "skip connections", "large width", "SGD")
+"""The left side of the survey's figure, from top to bottom."""
 BENEFITS = ("convergence possible", "faster convergence", "better landscape")
+"""The right side."""
 
 SUPPORTING = frozenset({"reproduced", "partly", "illustrated"})
 """Verdicts that count as evidence.  ``fails-as-stated`` does not: its corrected statement may say less."""
@@ -69,6 +71,7 @@ EDGES = (
     ),
     Edge("SGD", "faster convergence", ("sgd-vs-gd-ratio", "ratio-range", "realizable-constant-step")),
 )  # fmt: skip
+"""The lines of the figure, solid or not."""
 
 
 def tally(edge: Edge, ledger: Iterable[Claim]) -> tuple[int, int, int]:

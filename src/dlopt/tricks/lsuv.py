@@ -21,7 +21,8 @@ class Layered(Protocol):
     weights: nn.ParameterList
     members: int | None
 
-    def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]: ...
+    def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(z^{l-1}, h^l) for l = 1, …, L, one layer at a time."""
 
 
 def layer_variances(network: Layered, inputs: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 ARCHITECTURES = ("plain", "residual", "normalized")
+"""The architectures that :func:`predicted_correlation` knows."""
 
 
 def predicted_correlation(architecture: str, depth: int, beta: float = 1.0) -> float:
