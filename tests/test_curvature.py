@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.nn.utils import parameters_to_vector
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from dlopt import curvature, runtime
-from dlopt.curvature import GaussNewton, Hessian
+from dlopt.curvature import GaussNewton, Hessian, jacobian
 from dlopt.models import FullyConnected
 from dlopt.training import cross_entropy, squared_error
 
@@ -145,3 +145,17 @@ class TestGaussNewton:
             )
         )
         assert torch.allclose(gauss_newton, hessian, atol=1e-14)
+
+
+def test_jacobians_are_differences_of_the_outputs():
+    network, x, _ = problem()
+    start = parameters_to_vector(network.parameters()).detach()
+    v = torch.randn(len(start), generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    outputs = []
+    for sign in (1, -1):
+        vector_to_parameters(start + sign * 1e-6 * v, network.parameters())
+        outputs.append(network(x).detach())
+    vector_to_parameters(start, network.parameters())
+    torch.testing.assert_close(
+        jacobian(network, x) @ v, (outputs[0] - outputs[1]) / 2e-6, rtol=1e-6, atol=1e-8
+    )

@@ -1,4 +1,4 @@
-"""Curvature of a training loss: the Hessian and the Gauss–Newton matrix, as operators and as matrices.
+"""Curvature of a training loss: the Hessian and the Gauss–Newton matrix, as operators and as matrices, and Jacobians.
 
 A network with P parameters has a Hessian of P² entries, but its product with a vector costs about two gradients
 (Pearlmutter, Fast exact multiplication by the Hessian, 1994): H v is the gradient of the number ∇F(θ)ᵀ v.  The
@@ -18,10 +18,11 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, jacrev, vmap
 
 from dlopt.training import Loss, objective
 
-__all__ = ["GaussNewton", "Hessian"]
+__all__ = ["GaussNewton", "Hessian", "jacobian"]
 
 BATCHED = 2000
 """Parameters up to which a CPU multiplies several vectors as one batch; above, a loop is faster.  A GPU always
@@ -251,3 +252,20 @@ class GaussNewton(_Operator):
         (pushed,) = torch.autograd.grad(self._pulled, self._u, self._split(v), retain_graph=True)
         (curved,) = torch.autograd.grad(self._residual, self.outputs, pushed, retain_graph=True)
         return self._join(torch.autograd.grad(self.outputs, self.parameters, curved, retain_graph=True))
+
+
+def jacobian(model: nn.Module, inputs: Tensor) -> Tensor:
+    """∂f_o(x_i)/∂θ, (n, d_L, P), the rows of J sample by sample, for any module that treats samples one by one.
+
+    Args:
+        model: the network, without members.
+        inputs: (n, …).
+    """
+    state = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    buffers = dict(model.named_buffers())
+
+    def output(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        return functional_call(model, (parameters, buffers), (x.unsqueeze(0),)).squeeze(0)
+
+    pieces = vmap(jacrev(output), in_dims=(None, 0))(state, inputs)
+    return torch.cat([piece.flatten(2) for piece in pieces.values()], dim=-1)
