@@ -255,7 +255,7 @@ class GaussNewton(_Operator):
 
 
 def jacobian(model: nn.Module, inputs: Tensor) -> Tensor:
-    """∂f_o(x_i)/∂θ, (n, d_L, P), the rows of J sample by sample, for any module that treats samples one by one.
+    """J, in section 6.3.2 of the survey Gᵀ: ∂f_o(x_i)/∂θ, (n, d_L, P), for any module that treats samples one by one.
 
     Args:
         model: the network, without members.
