@@ -94,7 +94,7 @@ def steps(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
     def gradient() -> object:
         return torch.autograd.grad(closure()[0], parameters)
 
-    operator = GaussNewton.of_graph(*closure(), parameters)
+    operator = GaussNewton(*closure(), parameters)
     peer = curvlinops.GGNLinearOperator(
         model,
         nn.CrossEntropyLoss(),

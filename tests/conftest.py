@@ -14,12 +14,19 @@ import pytest
 import torch
 from hypothesis import settings
 
-from bookkit.chapters import ROOT
-
-SETTINGS = ("DLOPT_DEVICE", "DLOPT_SCALE", "DLOPT_SEED_OFFSET", "DLOPT_DATA")
+from bookkit.chapters import ROOT, SETTINGS
 
 settings.register_profile("the same examples in every run", derandomize=True, deadline=None, database=None)
 settings.load_profile("the same examples in every run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cuda: needs a CUDA device, and is skipped where there is none")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
 
 
 @pytest.fixture(autouse=True)

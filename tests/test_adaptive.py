@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from dlopt.algorithms import adaptive
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 PEERS = {
     "SGD": (
         lambda p, lr, b, c, e: adaptive.SGD(p, lr, momentum=b),
@@ -209,7 +208,7 @@ class TestEveryMethod:
         with pytest.raises(ValueError, match="sparse"):
             adaptive.Adam([theta]).step()
 
-    @needs_cuda
+    @pytest.mark.cuda
     @ours
     def test_a_gpu_takes_the_steps_of_the_cpu(self, name):
         gradients, ends = normal(50, 40, 7, seed=1), []

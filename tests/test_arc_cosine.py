@@ -17,9 +17,7 @@ def test_relu_products_are_the_means_of_products_of_neurons():
     x = gaussian(400_000, 4, seed=2, dtype=torch.float64)
     left, right = x @ u.T, x @ v.T
     sampled = left.relu().T @ right.relu() / len(x)
-    derivatives = (left > 0).double().T @ (right > 0).double() / len(x)
     torch.testing.assert_close(arc_cosine.relu_products(u, v), sampled, rtol=0.02, atol=0.01)
-    torch.testing.assert_close(arc_cosine.relu_derivative_products(u, v), derivatives, rtol=0, atol=0.004)
 
 
 @pytest.mark.parametrize(("c", "zero", "one"), [(-1.0, 0.0, 0.0), (0.0, 0.5, 1 / torch.pi), (1.0, 1.0, 1.0)])

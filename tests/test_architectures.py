@@ -11,7 +11,6 @@ from dlopt import architectures
 from dlopt.architectures import Aggregated, DenselyConnected, Highway, Slimmable, residual_step
 from dlopt.models import FullyConnected
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 HERE = {"dtype": torch.float64, "device": "cpu"}
 MAKE = {
     "highway": lambda **options: Highway(5, 6, 3, depth=4, **options),
@@ -35,7 +34,7 @@ class TestMembers:
         with pytest.raises(ValueError, match="members must be None or a positive number"):
             make(members=0)
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_computes_what_the_cpu_does(self, make):
         here, there = (make(members=2, dtype=torch.float64, device=device) for device in ("cpu", "cuda"))
         assert torch.allclose(here(inputs()), there(inputs().cuda()).cpu(), atol=1e-12)

@@ -8,7 +8,6 @@ from scipy.integrate import solve_ivp
 
 from dlopt.landscape import balancedness, deep_linear
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 WIDTHS = (4, 5, 3, 4)
 
 
@@ -104,7 +103,7 @@ def test_records_are_those_of_single_runs_from_the_start_on():
     torch.testing.assert_close(seen[-1], deep_linear.product(last))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_a_gpu_follows_the_same_path():
     weights, target = weights_and_target()
     options = {"step_size": 0.01, "steps": 4, "record": deep_linear.product}

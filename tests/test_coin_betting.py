@@ -8,8 +8,6 @@ from torch import nn
 
 from dlopt.algorithms.coin_betting import COCOB
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 
 def algorithm_2(start, gradients, alpha):
     """The paper's algorithm, one coordinate, one line a line."""
@@ -85,7 +83,7 @@ def test_a_state_dict_continues_the_run():
     torch.testing.assert_close(runs(20)[1], runs(20, resume=10)[1])
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_it_runs_on_a_gpu():
     torch.testing.assert_close(runs(5)[1], runs(5, "cuda")[1], rtol=1e-4, atol=1e-5)
 

@@ -11,8 +11,6 @@ from dlopt.landscape.paths import largest_rise, polygon
 from dlopt.models import as_activation
 from dlopt.training import squared_error
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 SMOOTH = ("tanh", "logistic", "softplus", "erf", "swish", "gelu", "sine")
 
 
@@ -100,7 +98,7 @@ def test_quadratic_neurons_and_too_few_samples_admit_no_such_minimum():
         coinciding_neurons(inputs[:5], 5, shared_weights=torch.ones(2).to(inputs))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_on_a_gpu_the_minimum_and_the_way_out_of_it_are_those_of_the_cpu():
     inputs = gaussian(10, 2, seed=6, dtype=torch.float64, device="cuda")
     minimum = coinciding_neurons(inputs, 20, shared_weights=torch.full((2,), 0.7).to(inputs))

@@ -11,9 +11,6 @@ from scipy import signal
 
 from dlopt.tricks import convolution_spectrum as cs
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
@@ -128,7 +125,7 @@ class TestTopSingularValues:
             cs.top_singular_values(torch.ones(3, 2), torch.ones(3, 2))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_cuda_computes_what_the_cpu_does():
     drawn = kernel(4, 3)
     for stride in (1, 2):

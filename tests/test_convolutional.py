@@ -10,9 +10,6 @@ from dlopt.convolutional import Convolutional
 from dlopt.models import ACTIVATIONS
 from dlopt.training import cross_entropy, train
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
@@ -162,7 +159,7 @@ def test_inputs_that_do_not_fit_are_refused():
         Convolutional([2, 3]).member(0)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_a_network_on_the_gpu_computes_what_it_does_on_the_cpu():
     on_cpu, on_gpu = (Convolutional([2, 8, 8], dtype=torch.float64, device=d) for d in ("cpu", "cuda"))
     assert torch.allclose(on_cpu(images()), on_gpu(images().cuda()).cpu(), atol=1e-10)

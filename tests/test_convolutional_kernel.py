@@ -7,7 +7,6 @@ from dlopt.data import gaussian
 from dlopt.kernels.convolutional_kernel import convolutional
 from dlopt.kernels.infinite_width import fully_connected
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 IMAGES = gaussian(4, 48, dtype=torch.float64).view(4, 3, 4, 4)
 
 
@@ -51,7 +50,7 @@ def test_arguments_that_make_no_network_are_refused(arguments, message):
         convolutional(IMAGES, **arguments)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_the_kernel_on_a_gpu_is_that_on_the_cpu():
     on_gpu = convolutional(IMAGES.cuda(), depth=2, head="pool").ntk.cpu()
     torch.testing.assert_close(on_gpu, convolutional(IMAGES, depth=2, head="pool").ntk)

@@ -9,7 +9,6 @@ from dlopt import training
 from dlopt.models import FullyConnected, Residual
 from dlopt.tricks.covariate_shift import NoisyBatchNormalization, along_the_gradient, internal_covariate_shift
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 X = torch.randn(12, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 Y = torch.randn(12, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
@@ -88,7 +87,7 @@ def test_the_noise_shifts_and_stretches_features_anew_in_every_pass_and_not_in_e
     assert torch.equal(layer.eval()(h), layer(h))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_cuda_draws_the_noise_that_the_cpu_does():
     h = torch.randn(8, 5, generator=torch.Generator().manual_seed(3))
     here, there = (NoisyBatchNormalization((5,), device=device)(h.to(device)) for device in ("cpu", "cuda"))

@@ -6,15 +6,12 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.nn.utils import parameters_to_vector
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from dlopt import curvature, runtime
-from dlopt.curvature import GaussNewton, Hessian
+from dlopt.curvature import GaussNewton, Hessian, jacobian
 from dlopt.models import FullyConnected
 from dlopt.training import cross_entropy, squared_error
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
@@ -115,7 +112,7 @@ class TestHessian:
         with pytest.raises(ValueError, match="first axis"):
             Hessian(lambda: torch.zeros(2), [torch.zeros(3, requires_grad=True)], members=2)
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_computes_what_the_cpu_does(self):
         network, x, y = problem()
         there = FullyConnected((4, 5, 3), "tanh", dtype=torch.float64, device="cuda")
@@ -130,11 +127,11 @@ class TestGaussNewton:
         network, x, y = problem()
         y = y if loss is cross_entropy else torch.nn.functional.one_hot(y, 3).double()
         _, expected = dense(network, x, y, loss)
-        assert torch.allclose(GaussNewton(network, x, y, loss).matrix(), expected, atol=1e-13)
+        assert torch.allclose(GaussNewton.of(network, x, y, loss).matrix(), expected, atol=1e-13)
 
     def test_it_is_positive_semidefinite_where_the_hessian_is_not(self):
         network, x, y = problem()
-        assert torch.linalg.eigvalsh(GaussNewton(network, x, y, cross_entropy).matrix())[0] > -1e-14
+        assert torch.linalg.eigvalsh(GaussNewton.of(network, x, y, cross_entropy).matrix())[0] > -1e-14
         assert torch.linalg.eigvalsh(Hessian.of(network, x, y, cross_entropy).matrix())[0] < -1e-3
 
     def test_without_hidden_layers_it_is_the_hessian(self):
@@ -142,6 +139,23 @@ class TestGaussNewton:
         _, x, y = problem()
         gauss_newton, hessian = (
             kind.matrix()
-            for kind in (GaussNewton(network, x, y, cross_entropy), Hessian.of(network, x, y, cross_entropy))
+            for kind in (
+                GaussNewton.of(network, x, y, cross_entropy),
+                Hessian.of(network, x, y, cross_entropy),
+            )
         )
         assert torch.allclose(gauss_newton, hessian, atol=1e-14)
+
+
+def test_jacobians_are_differences_of_the_outputs():
+    network, x, _ = problem()
+    start = parameters_to_vector(network.parameters()).detach()
+    v = torch.randn(len(start), generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    outputs = []
+    for sign in (1, -1):
+        vector_to_parameters(start + sign * 1e-6 * v, network.parameters())
+        outputs.append(network(x).detach())
+    vector_to_parameters(start, network.parameters())
+    torch.testing.assert_close(
+        jacobian(network, x) @ v, (outputs[0] - outputs[1]) / 2e-6, rtol=1e-6, atol=1e-8
+    )

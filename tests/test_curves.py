@@ -7,8 +7,6 @@ from torch import nn
 
 from dlopt.landscape import curves, paths
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 T = torch.linspace(0, 1, 33, dtype=torch.float64)
 KNOTS = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -81,7 +79,7 @@ def test_a_step_is_the_gradient_of_the_loss_at_a_uniform_t():
     torch.testing.assert_close(knots[0, 1], middle - 2 * weights[1] * point)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_curves_train_on_a_gpu_as_on_the_cpu():
     ends = torch.tensor([[[-3.0, 0.1], [3.0, 0.1]]], dtype=torch.float64)
     knots = [

@@ -21,7 +21,6 @@ from dlopt.models import FullyConnected
 from dlopt.runtime import SettingError
 
 READERS_FOLDER = os.environ.get("DLOPT_DATA", "")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
@@ -102,7 +101,7 @@ class TestDigits:
         assert digits.train_inputs.dtype == digits.test_inputs.dtype == torch.float32
         assert digits.train_labels.dtype == digits.test_labels.dtype == torch.int64
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_has_the_same_numbers(self):
         here, there = load("digits", device="cpu"), load("digits", device="cuda")
         assert torch.allclose(here.train_inputs, there.train_inputs.cpu(), atol=1e-6)
@@ -342,7 +341,7 @@ class TestTeacherStudent:
         assert not torch.equal(first.inputs, second.inputs)
         assert not torch.equal(first.teacher.weights[0], second.teacher.weights[0])
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_has_the_same_problem(self):
         here, there = (teacher_student(9, [4, 6, 2], dtype=torch.float64, device=d) for d in ("cpu", "cuda"))
         assert torch.equal(here.inputs, there.inputs.cpu())

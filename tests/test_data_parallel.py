@@ -24,7 +24,6 @@ from dlopt.algorithms.distributed.synchronized_normalization import (
 from dlopt.algorithms.lars import LARS
 
 K = 3
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 def make(normalization: nn.Module | None = None, **options) -> Job:
@@ -153,12 +152,12 @@ def test_step_sizes_must_be_as_many_as_mini_batches():
         dataclasses.replace(make(), step_sizes=torch.ones(2))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_cuda_trains_as_the_cpu_does():
     there = train(Worker(device=torch.device("cuda")), JOBS["plain"])
     assert gap(there, train(Worker(), JOBS["plain"])) < 1e-12
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_nccl_joins_a_group_of_one():
     assert gap(launch(train, 1, JOBS["plain"], limit=120)[0], train(Worker(), JOBS["plain"])) < 1e-12

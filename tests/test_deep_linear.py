@@ -11,7 +11,6 @@ from dlopt.landscape import deep_linear
 from dlopt.landscape import matrix_factorization as mf
 from dlopt.landscape.strict_saddles import hessian_spectrum
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 SIGMA = torch.tensor([3.0, 2.2, 1.4, 0.7], dtype=torch.float64)
 TARGET = mf.with_singular_values(SIGMA, (4, 4), seed=3).cpu()
 EYE = torch.eye(4, dtype=torch.float64)
@@ -91,7 +90,7 @@ def test_descent_on_one_layer_is_least_squares():
     torch.testing.assert_close(weight, targets @ torch.linalg.pinv(inputs), atol=1e-8, rtol=0)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_descent_runs_on_the_device_that_the_weights_are_on():
     weights = [w.cuda() for w in deep_linear.random_weights((4, 4, 4), starts=3, scale=1.0, seed=0)]
     target = TARGET.cuda()

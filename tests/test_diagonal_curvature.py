@@ -27,13 +27,13 @@ def flat(diagonals):
 def test_the_exact_diagonal_is_that_of_the_gauss_newton_matrix(widths):
     network, x = problem(*widths)
     labels = torch.randint(3, (17,))
-    matrix = GaussNewton(network, x, labels, cross_entropy).matrix()
+    matrix = GaussNewton.of(network, x, labels, cross_entropy).matrix()
     torch.testing.assert_close(flat(exact_diagonal(network, x, CATEGORICAL)), matrix.diagonal())
 
 
 def test_becker_and_le_cun_are_exact_with_one_hidden_layer_and_one_output():
     network, x = problem(4, 5, 1)
-    matrix = GaussNewton(network, x, torch.zeros(17, 1, dtype=torch.float64), squared_error).matrix()
+    matrix = GaussNewton.of(network, x, torch.zeros(17, 1, dtype=torch.float64), squared_error).matrix()
     torch.testing.assert_close(flat(becker_lecun(network, x, GAUSSIAN)), matrix.diagonal())
 
 

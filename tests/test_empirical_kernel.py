@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from dlopt.curvature import jacobian
 from dlopt.data import gaussian
-from dlopt.kernels.empirical_kernel import jacobian, layerwise_tangent_kernel, tangent_kernel
+from dlopt.kernels.empirical_kernel import layerwise_tangent_kernel, tangent_kernel
 from dlopt.kernels.infinite_width import fully_connected
 from dlopt.kernels.scaled_residual import ScaledResidual
 from dlopt.kernels.tangent_parametrization import TangentParametrized

@@ -12,7 +12,6 @@ from dlopt import training
 from dlopt.tricks import fixup
 from dlopt.tricks.fixup import BranchNetwork
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 HERE = {"dtype": torch.float64, "device": "cpu"}
 
 
@@ -93,7 +92,7 @@ class TestNetwork:
         with pytest.raises(ValueError, match="needs a branch and a layer"):
             BranchNetwork(5, 4, 3, **options)
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_computes_what_the_cpu_does(self):
         here, there = (
             BranchNetwork.fixup(5, 4, 3, branches=3, dtype=torch.float64, device=device)

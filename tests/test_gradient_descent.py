@@ -10,12 +10,10 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import line_search, minimize
-from scipy.optimize._linesearch import line_search_armijo
 
 from dlopt.algorithms import convergence, objectives
 from dlopt.algorithms.gradient_descent import (
     armijo,
-    armijo_by_interpolation,
     constant,
     descend,
     gradient_of,
@@ -174,23 +172,6 @@ def test_armijo_gives_up_with_step_zero_where_no_trial_is_accepted():
     rule = armijo(trials=3)
     uphill = -torch.ones(1, 1, dtype=DOUBLE)  # pretends that the slope points the other way
     assert rule(0, lambda p: p[:, 0] ** 2, torch.ones(1, 1, dtype=DOUBLE), uphill).item() == 0
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_interpolating_search_takes_scipys_steps(seed):
-    points = 1.5 * torch.randn(40, 2, generator=draws(seed), dtype=DOUBLE)
-    slopes = gradient_of(rosenbrock)(points)
-    ours = armijo_by_interpolation(initial=1.0, decrease=1e-4)(0, rosenbrock, points, slopes)
-
-    def single(x):
-        return float(rosenbrock(torch.from_numpy(x)))
-
-    theirs = [
-        line_search_armijo(single, x, -g, g, single(x), c1=1e-4, alpha0=1.0)[0]
-        for x, g in zip(points.numpy(), slopes.numpy(), strict=True)
-    ]
-    np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-9)
-    assert len(set(np.round(np.log2(theirs), 3))) > 5  # not only trivial cases
 
 
 def test_every_step_of_the_halving_search_satisfies_scipys_condition_and_finds_scipys_minimizer():

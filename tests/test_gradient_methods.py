@@ -16,7 +16,6 @@ from dlopt.algorithms.gradient_methods import gradient_descent, heavy_ball, nest
 from dlopt.algorithms.random_problems import eigenvalues, least_squares, quadratic
 
 KAPPA = 50.0
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 def bowl(d: int = 8, kappa: float = KAPPA) -> Quadratic:
@@ -92,7 +91,7 @@ class TestRuns:
         assert run.gradient_evaluations.tolist() == [0, 90, 180, 270, 360]
         assert run.epochs.tolist() == [0, 3, 6, 9, 12]
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_a_gpu_takes_the_same_steps(self):
         here = bowl()
         there = Quadratic(here.hessian.cuda(), here.minimizer.cuda(), here.samples)

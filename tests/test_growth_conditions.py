@@ -14,8 +14,6 @@ from dlopt.initialization import zeros
 from dlopt.models import FullyConnected
 from dlopt.training import cross_entropy, squared_error
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 
 def normal(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -70,7 +68,7 @@ def test_a_network_with_biases_is_refused():
         network_gradients(model, normal(4, 2, seed=8), normal(4, 1, seed=9), squared_error)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_networks_are_measured_on_cuda_too():
     inputs, targets = normal(12, 4, seed=2), normal(12, 3, seed=3)
     there, here = (

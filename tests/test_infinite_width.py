@@ -10,7 +10,6 @@ from dlopt import runtime
 from dlopt.data import gaussian
 from dlopt.kernels.infinite_width import fully_connected, fully_connected_blocks
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 X = gaussian(9, 4, dtype=torch.float64)
 
 
@@ -53,7 +52,7 @@ def test_inputs_that_make_no_kernel_are_refused():
         fully_connected(X, X[:, :3], depth=2)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_the_kernel_on_a_gpu_is_that_on_the_cpu():
     on_gpu = fully_connected(X.cuda(), depth=4).ntk.cpu()
     torch.testing.assert_close(on_gpu, fully_connected(X, depth=4).ntk)

@@ -9,12 +9,9 @@ import pytest
 import torch
 
 from dlopt.initialization import gaussian, orthogonal, scaled_gaussian
-from dlopt.models import FullyConnected
+from dlopt.models import FullyConnected, Residual
 from dlopt.tricks import isometry
 from dlopt.tricks.signal_propagation import derivative_moment
-
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
@@ -138,10 +135,16 @@ def test_what_is_no_variance_and_no_ensemble_is_refused():
         isometry.relative_variance(isometry.slope_distribution("tanh", 1.0), 3, "uniform")
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_jacobians_on_the_gpu_are_those_on_the_cpu():
     there, here = (
         FullyConnected([5, 9, 4], "tanh", members=2, dtype=torch.float64, device=d) for d in ("cuda", "cpu")
     )
     found = isometry.jacobians(there, inputs().cuda()).cpu()
     assert torch.allclose(found, isometry.jacobians(here, inputs()), atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"skip": "inside"}, {"skip": None, "normalization": "layer"}])
+def test_networks_whose_jacobian_is_no_such_product_are_refused(options):
+    with pytest.raises(ValueError, match="without skip connections"):
+        isometry.jacobians(Residual([5, 6, 6, 4], **options), inputs().float())

@@ -20,7 +20,6 @@ from dlopt.algorithms.likelihoods import CATEGORICAL, GAUSSIAN
 from dlopt.algorithms.natural_gradient import fisher
 from dlopt.training import cross_entropy, squared_error
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
@@ -128,7 +127,7 @@ def test_a_state_dict_continues_the_run():
     assert first == pytest.approx(second)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_it_runs_on_a_gpu():
     model, x, y = network(device="cuda")
     optimizer = KFAC(model, CATEGORICAL)

@@ -12,9 +12,6 @@ from hypothesis import strategies as st
 from dlopt import lanczos as lz
 from dlopt.models import FullyConnected
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
@@ -92,7 +89,7 @@ class TestLanczos:
         with pytest.raises(ValueError, match="not zero"):
             lz.lanczos(product(torch.eye(3)), torch.zeros(3), 2)
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_computes_what_the_cpu_does(self):
         matrix = rotated(torch.linspace(-1, 1, 50).double())
         here = lz.lanczos(product(matrix), starts(3, 50), 20)

@@ -57,7 +57,7 @@ def test_each_problem_of_a_batch_runs_by_itself():
     torch.testing.assert_close(levenberg_marquardt(alone, start[1:2], steps=15).theta[0], together[1])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.cuda
 def test_it_runs_on_a_gpu(monkeypatch):
     monkeypatch.setenv("DLOPT_DEVICE", "cuda")
     problem = lr.sensing_problems(4, 8, 1, 60, seed=4)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from dlopt.curvature import jacobian
 from dlopt.data import gaussian
-from dlopt.kernels.empirical_kernel import jacobian
 from dlopt.kernels.linearization import Linearized
 from dlopt.models import FullyConnected
 from dlopt.training import squared_error, train

@@ -10,8 +10,6 @@ from dlopt.initialization import gaussian, orthogonal, zeros
 from dlopt.models import FullyConnected
 from dlopt.tricks.lsuv import layer_variances, lsuv
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 EXACT = {"dtype": torch.float64, "device": "cpu"}
 X = data.gaussian(50, 6, **EXACT)
 
@@ -75,7 +73,7 @@ def test_dead_layers_are_refused():
         lsuv(FullyConnected([6, 5, 4], initialization=zeros, **EXACT), X)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_on_the_gpu_it_gives_the_same_weights():
     nets = [
         FullyConnected([6, 9, 4], "relu", dtype=torch.float64, device=device) for device in ("cpu", "cuda")

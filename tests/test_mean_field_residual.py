@@ -65,4 +65,4 @@ def test_the_gradient_of_a_wide_network_grows_as_predicted():
     readout = torch.randn(width, generator=generator, dtype=torch.float64)
     (slope,) = torch.autograd.grad(readout @ stream, z)
     growth = math.log(slope.square().sum() / readout.square().sum())
-    assert growth == pytest.approx(mean_field.gradient_growth("tanh", blocks, sigma), rel=0.1)
+    assert growth == pytest.approx(mean_field.propagate("tanh", blocks, sigma).log_gradient[-1], rel=0.1)

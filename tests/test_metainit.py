@@ -11,8 +11,6 @@ from dlopt.models import FullyConnected
 from dlopt.training import squared_error
 from dlopt.tricks.metainit import gradient_quotient, metainit
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 EXACT = {"dtype": torch.float64, "device": "cpu"}
 X, Y = data.gaussian(20, 4, **EXACT), data.gaussian(20, 2, seed=1, **EXACT)
 
@@ -101,7 +99,7 @@ def test_no_step_more_than_halves_a_norm():
     assert all((v.norm() >= 0.49 * w.norm()) for v, w in zip(net.weights, before.weights, strict=True))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_on_the_gpu_the_quotient_is_the_same():
     values = []
     for device in ("cpu", "cuda"):

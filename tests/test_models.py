@@ -24,7 +24,6 @@ ARCHITECTURES = {
 architectures = pytest.mark.parametrize(
     ("network", "options"), ARCHITECTURES.values(), ids=ARCHITECTURES.keys()
 )  # fmt: skip
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
@@ -224,7 +223,7 @@ class TestEveryArchitecture:
         for ours, alone in zip(batched.parameters(), single.parameters(), strict=True):
             assert torch.allclose(ours.grad[1], alone.grad, atol=1e-12)
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_computes_what_the_cpu_does(self, network, options):
         here, there = (
             network(WIDTHS, members=2, dtype=torch.float64, device=device, **options)

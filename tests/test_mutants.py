@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
 import yaml
 
-from bookkit.chapters import all_chapters
+from bookkit.chapters import ROOT, all_chapters
 from bookkit.errors import UserError
+from bookkit.ledger import rows
 from bookkit.mutants import _planted, read_mutants
 
 
 def test_every_line_of_the_list_stands_where_it_says_and_each_chapter_has_five():
     counts = Counter(mutant.chapter for mutant in read_mutants())
     assert [chapter.name for chapter in all_chapters() if counts[chapter.name] < 5] == []
+
+
+def test_what_must_notice_a_mutant_is_there():
+    claims = {row.id for row in rows()}
+    for mutant in read_mutants():
+        file, *names = mutant.test.split("::")
+        text = (ROOT / file).read_text() if names else ""
+        missing = [name for name in names if not re.search(rf"(def|class) {name.partition('[')[0]}\b", text)]
+        assert mutant.claim in claims or (names and not missing), mutant.noticed_by
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from dlopt.normalization import (
     InstanceNormalization,
     LayerNormalization,
     SwitchableNormalization,
+    batch_statistics,
     use_population_statistics,
 )
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 LAYERS = {
     "batch": BatchNormalization,
     "layer": LayerNormalization,
@@ -171,7 +171,7 @@ class TestEveryLayer:
             with pytest.raises(ValueError, match=r"activations must be \(n, 6"):
                 make((6,))(wrong)
 
-    @needs_cuda
+    @pytest.mark.cuda
     def test_cuda_computes_what_the_cpu_does(self, make):
         here = with_drawn_scale(make((2, 6), dtype=torch.float64))
         there = make((2, 6), dtype=torch.float64, device="cuda")
@@ -249,3 +249,14 @@ def test_a_network_takes_a_layer_of_ones_own():
 
 def test_the_public_names_are_those_that_the_module_lists():
     assert all(hasattr(normalization, name) for name in normalization.__all__)
+
+
+def test_every_module_is_in_its_mode_again_after_the_statistics_of_a_batch():
+    model = torch.nn.Sequential(BatchNormalization((3,)), LayerNormalization((3,)))
+    model[0].eval()
+    with batch_statistics(model):
+        assert all(module.training for module in model.modules())
+    assert [module.training for module in model.modules()] == [True, False, True]
+    with pytest.raises(ValueError, match="activations"), batch_statistics(model):
+        model(inputs(2))
+    assert not model[0].training

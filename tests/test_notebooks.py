@@ -127,26 +127,6 @@ def test_a_chapter_reads_no_environment_variable_and_no_bookkit(chapter):
             assert not any(name.split(".")[0] in ("bookkit", "os") for name in [*names, module])
 
 
-def test_the_package_reads_the_environment_in_one_place_only():
-    package = ROOT / "src" / "dlopt"
-    readers = [
-        file.relative_to(package).as_posix()
-        for file in package.rglob("*.py")
-        if re.search(r"os\.(environ|getenv)", file.read_text())
-    ]
-    assert sorted(readers) == ["paper.py", "runtime.py"]
-
-
-def test_imports_point_one_way_from_the_wings_to_the_ground_floor():
-    package = ROOT / "src" / "dlopt"
-    wings = {folder.name for folder in package.iterdir() if (folder / "__init__.py").exists()}
-    for file in package.rglob("*.py"):
-        own = file.relative_to(package).parts[0]
-        imported = re.findall(r"(?:from|import) dlopt\.(\w+)|from dlopt import (\w+)", file.read_text())
-        for wing in {name for pair in imported for name in pair} & wings:
-            assert wing == own, f"{file.relative_to(package)} imports the wing {wing}"
-
-
 def test_nothing_in_the_repository_is_a_leftover():
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -43,6 +43,14 @@ def test_a_stopped_run_resumes_with_what_it_had_computed(small_book):
     assert done.stdout.startswith("7\n")
 
 
+def test_a_finished_run_leaves_nothing_that_a_later_one_would_take_for_its_own(small_book):
+    small_book.write(
+        "two", "from dlopt import runtime", "runtime.resumable('slow', lambda: print('computing') or 7)"
+    )
+    for _ in range(2):
+        assert "computing" in small_book.python("-m", "dlopt.paper", "two").stdout
+
+
 def test_an_unknown_chapter_is_one_sentence(small_book):
     done = small_book.python("-m", "dlopt.paper", "three")
     assert done.returncode == 2

@@ -12,8 +12,6 @@ from dlopt.models import FullyConnected
 from dlopt.training import squared_error, train
 from dlopt.tricks.pretraining import pretrain
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 EXACT = {"dtype": torch.float64, "device": "cpu"}
 X = data.gaussian(60, 6, **EXACT)
 SETTINGS = {"steps": 60, "step_size": 0.05, "batch_size": 20}
@@ -59,7 +57,7 @@ def test_without_biases_only_the_matrices_are_copied():
     assert len(net.biases) == 0
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_on_the_gpu_it_gives_the_same_weights():
     weights = []
     for device in ("cpu", "cuda"):

@@ -16,7 +16,6 @@ from dlopt.models import FullyConnected
 from dlopt.training import cross_entropy, train
 
 WIDTHS = (6, 9, 7, 3)
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 def batch(n: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
@@ -179,7 +178,7 @@ class TestIterativeMagnitudePruning:
             assert all(torch.equal(a, b) for a, b in zip(expected, after.masks, strict=True))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_a_gpu_prunes_the_same_weights():
     network = Masked(WIDTHS, members=4, device="cuda")
     expected = magnitude_masks(masked().weights, masked().masks, 0.3, members=4)

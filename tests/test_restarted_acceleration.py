@@ -9,8 +9,6 @@ from dlopt.algorithms import random_problems
 from dlopt.algorithms.finite_sums import Quadratic
 from dlopt.algorithms.restarted_acceleration import accelerated
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 
 @pytest.fixture(scope="module")
 def quadratic():
@@ -74,7 +72,7 @@ def test_there_is_no_other_rule(quadratic, starts):
         accelerated(quadratic, starts, 1.0, 5, restart=0)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_on_a_gpu_it_takes_the_same_steps(quadratic, starts):
     moved = Quadratic(quadratic.hessian.cuda(), quadratic.minimizer.cuda(), quadratic.samples)
     there = accelerated(moved, starts.cuda(), 1.0, 300, restart="gradient")

@@ -125,3 +125,9 @@ class TestDivideWhenStuck:
     def test_a_loss_that_keeps_falling_is_never_stuck(self):
         rule = schedules.DivideWhenStuck(0.5, patience=0)
         assert all(rule(0.9**look).item() == 0.5 for look in range(50))
+
+
+@pytest.mark.parametrize(("first", "multiple"), [(0, 2), (5, 0)])
+def test_descents_without_length_are_refused(first, multiple):
+    with pytest.raises(ValueError, match="1 or more"):
+        schedules.cosine_restarts(0.5, first, multiple)

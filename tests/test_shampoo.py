@@ -8,8 +8,6 @@ from torch import nn
 
 from dlopt.algorithms.shampoo import Shampoo, inverse_root
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 
 def power(matrix, exponent):
     values, vectors = torch.linalg.eigh(matrix)
@@ -76,7 +74,7 @@ def test_a_state_dict_continues_the_run():
     torch.testing.assert_close(run((4, 3, 2))[0], run((4, 3, 2), resume=3)[0])
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_it_runs_on_a_gpu():
     torch.testing.assert_close(run((4, 3))[0], run((4, 3), device="cuda")[0])
 

@@ -10,8 +10,6 @@ from dlopt.landscape import sharpness
 from dlopt.models import FullyConnected
 from dlopt.training import squared_error
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 
 def hessian_and_scales(members=None, device="cpu"):
     model = FullyConnected([3, 4, 2], "tanh", members=members, seed=1, dtype=torch.float64, device=device)
@@ -44,7 +42,7 @@ def test_the_trace_is_estimated_without_bias(members):
         torch.testing.assert_close(estimate, expected, rtol=0.15, atol=0.0)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_a_gpu_finds_the_same_curvature():
     there, here = (hessian_and_scales(3, device) for device in ("cuda", "cpu"))
     for measure in (sharpness.top_eigenvalue, sharpness.trace):

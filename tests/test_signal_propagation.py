@@ -164,14 +164,6 @@ class TestMaps:
         c = np.linspace(-0.9, 0.9, 7)
         assert np.allclose(sp.correlation_map(c, 2.0, "relu", 2**0.5), relu_correlation(c))
 
-    def test_the_correlations_fixed_point_is_one_in_order_and_below_in_chaos(self):
-        assert sp.correlation_fixed_point(0.5, "tanh", 1.0, 0.3) == 1
-        q = float(sp.fixed_point("tanh", 2.5, 0.3))
-        c = sp.correlation_fixed_point(q, "tanh", 2.5, 0.3)
-        assert 0 < c < 0.5
-        assert np.isclose(sp.correlation_map(c, q, "tanh", 2.5, 0.3), c, atol=1e-9)
-        assert sp.correlation_fixed_point(float(sp.fixed_point("tanh", 2.5)), "tanh", 2.5) == 0
-
 
 class TestEdge:
     def test_on_the_edge_chi_is_one_and_the_variance_is_fixed(self):

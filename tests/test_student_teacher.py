@@ -7,7 +7,6 @@ from dlopt.arc_cosine import population_gradient, population_loss
 from dlopt.landscape import student_teacher as st
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 def normal(*shape: int, seed: int) -> torch.Tensor:
@@ -70,7 +69,7 @@ def test_the_deficit_is_the_difference_of_total_lengths():
     assert st.norm_deficit(weights, 2 * weights).item() == pytest.approx(6.0)
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_a_gpu_takes_the_same_path():
     start, teacher = normal(4, 3, 5, seed=15), normal(3, 5, seed=16)
     options = {"step_size": 0.1, "batch": 20, "steps": 30, "every": 10, "seed": 17}

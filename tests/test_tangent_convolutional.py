@@ -42,3 +42,9 @@ def test_with_many_channels_its_kernel_is_nearly_the_limit(head, padding):
     ]  # fmt: skip
     error = (torch.stack(kernels).mean(dim=0) - limit).norm() / limit.norm()
     assert float(error) < 3 / math.sqrt(4 * channels)
+
+
+@pytest.mark.parametrize("options", [{"head": "mean"}, {"padding": "reflect"}, {"filter_size": 4}])
+def test_an_architecture_without_a_limit_is_refused(options):
+    with pytest.raises(ValueError, match="there is no head"):
+        TangentConvolutional((1, 4, 4), 3, depth=1, **options)

@@ -12,9 +12,6 @@ from dlopt.initialization import gaussian, scaled_gaussian
 from dlopt.models import FullyConnected
 from dlopt.tricks import trainability
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
-
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
@@ -92,7 +89,7 @@ def test_only_the_right_scale_lets_a_deep_network_learn(digits):
     assert reached[[0, 2]].max() < 0.5
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_cuda_computes_what_the_cpu_does(digits):
     def run(device):
         return trainability.accuracy_after_training(

@@ -27,7 +27,6 @@ OPTIMIZERS = {
     "adam": {"optimizer": lambda parameters: torch.optim.Adam(parameters, lr=0.01)},
 }
 optimizers = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
@@ -573,7 +572,7 @@ def test_a_single_network_has_one_step_size_and_one_loss():
         train(network, x, y, loss=lambda z, y: (z - y).square().mean(1), steps=1, step_size=0.1)
 
 
-@needs_cuda
+@pytest.mark.cuda
 @optimizers
 def test_cuda_trains_as_the_cpu_does(optimizer):
     x, y = regression()

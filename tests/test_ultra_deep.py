@@ -207,7 +207,7 @@ class TestTraining:
         torch.testing.assert_close(norm.running_mean[0], first.mean(dim=0), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.cuda
 @pytest.mark.parametrize("recipe", EVERY, ids=lambda recipe: recipe.name)
 def test_a_recipe_starts_from_the_same_network_on_a_gpu(recipe, monkeypatch):
     monkeypatch.setenv("DLOPT_DEVICE", "cpu")

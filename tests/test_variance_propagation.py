@@ -26,8 +26,6 @@ from dlopt.tricks.variance_propagation import (
     predicted_gains,
 )  # fmt: skip
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-
 EXACT = {"dtype": torch.float64, "device": "cpu"}
 WIDTHS = [40, 90, 60, 60, 120, 30]
 some_widths = st.lists(st.integers(1, 300), min_size=3, max_size=8)
@@ -169,7 +167,7 @@ def test_geometric_mean_balances_single_output_blocks_on_average():
     assert level.max() / level.min() < 1.25
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_gains_on_the_gpu_are_those_on_the_cpu():
     results = []
     for device in ("cpu", "cuda"):

@@ -11,7 +11,6 @@ from dlopt.algorithms.variance_ratio import variance_ratio
 from dlopt.models import FullyConnected
 from dlopt.training import cross_entropy
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 INPUTS = torch.randn(30, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 LABELS = torch.arange(30) % 3
 
@@ -54,7 +53,7 @@ def test_at_the_snapshot_nothing_is_left_and_members_are_apart():
     torch.testing.assert_close(here.products(here)[1], single.products(single))
 
 
-@needs_cuda
+@pytest.mark.cuda
 def test_on_cuda_the_ratio_is_the_same():
     def ratio(device):
         pair = [

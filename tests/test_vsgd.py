@@ -7,7 +7,7 @@ import torch
 
 from dlopt.algorithms.finite_sums import LinearModel
 from dlopt.algorithms.sampling import with_replacement
-from dlopt.algorithms.vsgd import oracle_rates, vsgd
+from dlopt.algorithms.vsgd import vsgd
 
 
 def noisy(sigma=1.0, scale=1.0, n=200):
@@ -51,11 +51,6 @@ def test_near_the_minimum_the_rate_decays_like_one_over_t():
     order = with_replacement(200, 4000, members=16, seed=1)
     _, rates = vsgd(noisy(), at(3.0), order, every=400)
     assert 0.5 < 4000 * rates[-1].mean() < 2
-
-
-def test_the_oracle_is_newton_far_out_and_nothing_at_the_minimum():
-    assert oracle_rates(2.0, at(1e6), 1.0).item() == pytest.approx(0.5)
-    assert oracle_rates(2.0, at(0.0), 1.0).item() == 0
 
 
 def test_the_curvature_is_that_of_every_loss():

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from dlopt.curvature import jacobian
 from dlopt.data import gaussian
-from dlopt.kernels.empirical_kernel import jacobian, layerwise_tangent_kernel
+from dlopt.kernels.empirical_kernel import layerwise_tangent_kernel
 from dlopt.kernels.tangent_parametrization import TangentParametrized
 from dlopt.kernels.width_scaling import WidthScaled
 from dlopt.training import squared_error, train

@@ -129,8 +129,13 @@ def modules_used(chapter: Chapter) -> list[Path]:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting += _imports(file.read_text(), file)
+            waiting += imported_files(file)
     return sorted(found)
+
+
+def imported_files(file: Path) -> set[Path]:
+    """The files of ``dlopt`` that its file ``file`` imports, with those of the packages that they stand in."""
+    return set(_imports(file.read_text(), file))
 
 
 def _imports(source: str, file: Path | None) -> Iterator[Path]:

@@ -38,10 +38,10 @@ def run_tests(only: str | None = None) -> None:
 
 
 def _unit_tests(only: str | None) -> list[str]:
-    """The test files to run: all but the site's, or those of the modules that one chapter uses and of the ledger."""
+    """The test files: all but the site's, or those of the modules that one chapter uses, the house and the ledger."""
     if only is None:
         return ["tests", f"--ignore={SITE_TESTS}"]
-    names = {file.stem for file in modules_used(find(only))} | {"ledger", "notebooks"}
+    names = {file.stem for file in modules_used(find(only))} | {"house", "ledger", "notebooks"}
     return sorted(str(file) for file in (ROOT / "tests").rglob("test_*.py") if file.stem[5:] in names)
 
 

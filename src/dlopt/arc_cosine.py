@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "kappa_0", "kappa_1", "population_gradient", "population_loss", "relu_derivative_products", "relu_products",
+    "kappa_0", "kappa_1", "population_gradient", "population_loss", "relu_products",
 ]  # fmt: skip
 
 PARALLEL = 1e-14
@@ -77,11 +77,6 @@ def relu_products(u: Tensor, v: Tensor) -> Tensor:
     """
     lengths, cosines = _norms_and_cosines(u, v)
     return lengths * kappa_1(cosines) / 2
-
-
-def relu_derivative_products(u: Tensor, v: Tensor) -> Tensor:
-    """E φ'(u_iᵀx) φ'(v_jᵀx) = ½ κ₀(cos θ_ij), (…, k, m), for u (…, k, d), v (…, m, d) and φ = ReLU."""
-    return kappa_0(_norms_and_cosines(u, v)[1]) / 2
 
 
 def _outputs(given: Tensor | None, neurons: Tensor) -> Tensor:

@@ -17,15 +17,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlopt.initialization import KAIMING, Initialization, MemberParameters, lecun_normal, zeros
-from dlopt.models import Activation, Passes, as_activation
+from dlopt.models import Activation, Layered, as_activation
 
 __all__ = ["PADDING_MODES", "POOLINGS", "Convolutional"]
 
 PADDING_MODES = ("circular", "zeros")
+"""What stands outside the image: the image again, or zeros."""
 POOLINGS = ("average", "flatten")
+"""What the head sees of the last layer: the mean of each channel, or every pixel."""
 
 
-class Convolutional(nn.Module):
+class Convolutional(Layered):
     """h^l = W^l ∗ z^{l-1} + b^l and z^l = φ(h^l) for l = 1, …, L; the output is V pool(z^L) + a.
 
     z^0 = x has ``channels[0]`` channels and z^l has ``channels[l]``.  The convolution is the one of neural
@@ -102,11 +104,6 @@ class Convolutional(nn.Module):
             self.head = parameter((outputs, self._features()), head)
             self.head_bias = parameter((outputs,), zeros) if bias else None
 
-    @property
-    def depth(self) -> int:
-        """L, the number of convolutions."""
-        return len(self.weights)
-
     def forward(self, x: Tensor) -> Tensor:
         """The outputs (n, outputs) or (members, n, outputs); without a head z^L, as in :meth:`passes`.
 
@@ -127,13 +124,8 @@ class Convolutional(nn.Module):
         outputs = features @ self.head.mT
         return outputs if self.head_bias is None else outputs + self.head_bias.unsqueeze(-2)
 
-    def passes(self, x: Tensor) -> Passes:
-        """h^1, …, h^L and z^0, …, z^{L-1}, each (n, c_l, height, width) or (members, n, c_l, height, width)."""
-        postactivations, preactivations = zip(*self.recursion(x), strict=True)
-        return Passes(list(preactivations), list(postactivations))
-
     def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """(z^{l-1}, h^l) for l = 1, …, L, one layer at a time."""
+        """(z^{l-1}, h^l) for l = 1, …, L, each (n, c, height, width) or (members, n, c, height, width)."""
         if x.ndim != 4 or x.shape[1] != self.channels[0]:
             raise ValueError(f"inputs must be (n, {self.channels[0]}, height, width), not {tuple(x.shape)}.")
         z = x.repeat(1, self.members or 1, 1, 1)
@@ -143,17 +135,12 @@ class Convolutional(nn.Module):
             if layer < self.depth:
                 z = self.activation(h)
 
-    def member(self, index: int) -> Self:
-        """Member ``index`` as a single network: a copy that shares nothing with this one."""
-        if self.members is None:
-            raise ValueError("this is a single network: it has no members.")
-        single = type(self)(
+    def _single(self) -> Self:
+        return type(self)(
             self.channels, self.outputs, size=self.size, kernel=self.kernel, activation=self.activation,
             bias=len(self.biases) > 0, padding_mode=self.padding_mode, strides=self.strides,
-            pooling=self.pooling, dtype=self.weights[0].dtype, device=self.weights[0].device,
+            pooling=self.pooling, **self._placement(),
         )  # fmt: skip
-        single.load_state_dict({name: tensor[index] for name, tensor in self.state_dict().items()})
-        return single.train(self.training)
 
     def _apart(self, z: Tensor) -> Tensor:
         """(n, members · c, height, width), as one grouped convolution has it, with the members in front."""

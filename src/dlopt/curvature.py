@@ -1,4 +1,4 @@
-"""Curvature of a training loss: the Hessian and the Gauss–Newton matrix, as operators and as matrices.
+"""Curvature of a training loss: the Hessian and the Gauss–Newton matrix, as operators and as matrices, and Jacobians.
 
 A network with P parameters has a Hessian of P² entries, but its product with a vector costs about two gradients
 (Pearlmutter, Fast exact multiplication by the Hessian, 1994): H v is the gradient of the number ∇F(θ)ᵀ v.  The
@@ -18,10 +18,11 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, jacrev, vmap
 
 from dlopt.training import Loss, objective
 
-__all__ = ["GaussNewton", "Hessian"]
+__all__ = ["GaussNewton", "Hessian", "jacobian"]
 
 BATCHED = 2000
 """Parameters up to which a CPU multiplies several vectors as one batch; above, a loop is faster.  A GPU always
@@ -216,13 +217,28 @@ class GaussNewton(_Operator):
     The product is three passes over kept graphs: J v by differentiating u ↦ Jᵀ u, which is linear, then B, then Jᵀ.
 
     Args:
-        model: the network, without members.
-        inputs: (n, …).
-        targets: as ``loss`` takes them.
-        loss: maps outputs and targets to the samples' mean loss, a scalar.
+        loss: F(z), a scalar, already computed and with its graph.
+        outputs: z, from which it was computed, with its own graph.
+        parameters: θ.
     """
 
-    def __init__(self, model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> None:
+    def __init__(self, loss: Tensor, outputs: Tensor, parameters: Iterable[Tensor]) -> None:
+        super().__init__(parameters, None)
+        self.outputs = outputs
+        (self._residual,) = torch.autograd.grad(loss, outputs, create_graph=True)
+        self._u = torch.zeros_like(outputs, requires_grad=True)
+        self._pulled = torch.autograd.grad(outputs, self.parameters, self._u, create_graph=True)
+
+    @classmethod
+    def of(cls, model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> Self:
+        """The matrix of the training loss (3) in all trainable parameters.
+
+        Args:
+            model: the network, without members.
+            inputs: (n, …).
+            targets: as ``loss`` takes them.
+            loss: maps outputs and targets to the samples' mean loss, a scalar.
+        """
         outputs: list[Tensor] = []
 
         def kept(z: Tensor, y: Tensor) -> Tensor:
@@ -230,26 +246,26 @@ class GaussNewton(_Operator):
             return loss(z, y)
 
         value = objective(model, inputs, targets, kept)
-        self._keep(value, outputs[0], [p for p in model.parameters() if p.requires_grad])
-
-    @classmethod
-    def of_graph(cls, loss: Tensor, outputs: Tensor, parameters: Iterable[Tensor]) -> Self:
-        """The matrix for a loss that is already computed, F = F(z) with its graph, from z with its graph.
-
-        It serves optimizers, which are handed a closure and not a model.
-        """
-        operator = cls.__new__(cls)
-        operator._keep(loss, outputs, parameters)
-        return operator
-
-    def _keep(self, loss: Tensor, outputs: Tensor, parameters: Iterable[Tensor]) -> None:
-        super().__init__(parameters, None)
-        self.outputs = outputs
-        (self._residual,) = torch.autograd.grad(loss, outputs, create_graph=True)
-        self._u = torch.zeros_like(outputs, requires_grad=True)
-        self._pulled = torch.autograd.grad(outputs, self.parameters, self._u, create_graph=True)
+        return cls(value, outputs[0], [p for p in model.parameters() if p.requires_grad])
 
     def _product(self, v: Tensor) -> Tensor:
         (pushed,) = torch.autograd.grad(self._pulled, self._u, self._split(v), retain_graph=True)
         (curved,) = torch.autograd.grad(self._residual, self.outputs, pushed, retain_graph=True)
         return self._join(torch.autograd.grad(self.outputs, self.parameters, curved, retain_graph=True))
+
+
+def jacobian(model: nn.Module, inputs: Tensor) -> Tensor:
+    """J, in section 6.3.2 of the survey Gᵀ: ∂f_o(x_i)/∂θ, (n, d_L, P), for any module that treats samples one by one.
+
+    Args:
+        model: the network, without members.
+        inputs: (n, …).
+    """
+    state = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    buffers = dict(model.named_buffers())
+
+    def output(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        return functional_call(model, (parameters, buffers), (x.unsqueeze(0),)).squeeze(0)
+
+    pieces = vmap(jacrev(output), in_dims=(None, 0))(state, inputs)
+    return torch.cat([piece.flatten(2) for piece in pieces.values()], dim=-1)

@@ -29,7 +29,9 @@ INK = "#7d838c"
 FAINT = "#9aa0a83a"
 """Grid lines and bands in the background."""
 BLUE, ORANGE, GREEN = "#2f80c3", "#e07b00", "#0f9d78"
+"""The first three colors."""
 RED, PURPLE, SKY = "#d9534f", "#a46fc4", "#54a9dd"
+"""The other three."""
 COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 """In the order in which they are handed out; a seventh line on one pair of axes is one too many."""
 

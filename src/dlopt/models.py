@@ -25,7 +25,7 @@ from dlopt.initialization import KAIMING, Initialization, MemberParameters, zero
 from dlopt.normalization import NORMALIZATIONS
 
 __all__ = [
-    "ACTIVATIONS", "Activation", "FullyConnected", "Normalization", "Passes", "Residual", "as_activation",
+    "ACTIVATIONS", "Activation", "FullyConnected", "Layered", "Normalization", "Passes", "Residual", "as_activation",
 ]  # fmt: skip
 
 Normalization = Callable[..., nn.Module]
@@ -85,7 +85,48 @@ class Passes(NamedTuple):
     """z^0, …, z^{L-1}: ``postactivations[l]`` is z^l, (n, d_l) or (members, n, d_l)."""
 
 
-class FullyConnected(nn.Module):
+class Layered(nn.Module):
+    """What networks share that compute one layer after the other: h^l from z^{l-1}, and z^l from h^l.
+
+    Attributes:
+        weights: W^1, …, W^L, with the members, where there are any, on the first axis.
+        members: None for one network, or the number of independent networks.
+    """
+
+    weights: nn.ParameterList
+    members: int | None
+
+    @property
+    def depth(self) -> int:
+        """L, the number of weight layers."""
+        return len(self.weights)
+
+    def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(z^{l-1}, h^l) for l = 1, …, L, one layer at a time."""
+        raise NotImplementedError
+
+    def passes(self, x: Tensor) -> Passes:
+        """The forward pass with all its intermediate variables, h^1 … h^L and z^0 … z^{L-1} of (8)."""
+        postactivations, preactivations = zip(*self.recursion(x), strict=True)
+        return Passes(list(preactivations), list(postactivations))
+
+    def member(self, index: int) -> Self:
+        """Member ``index`` as a single network: a copy that shares nothing with this one."""
+        if self.members is None:
+            raise ValueError("this is a single network: it has no members.")
+        single = self._single()
+        single.load_state_dict({name: tensor[index] for name, tensor in self.state_dict().items()})
+        return single.train(self.training)
+
+    def _single(self) -> Self:
+        """A network of the same architecture without members."""
+        raise NotImplementedError
+
+    def _placement(self) -> dict[str, torch.dtype | torch.device]:
+        return {"dtype": self.weights[0].dtype, "device": self.weights[0].device}
+
+
+class FullyConnected(Layered):
     """f_θ(x) = W^L φ(W^{L-1} … φ(W² φ(W¹ x))), equation (1).
 
     The recursion is (8): z⁰ = x, h^l = W^l z^{l-1} (+ b^l), z^l = φ(h^l), and the output is h^L: no
@@ -137,11 +178,6 @@ class FullyConnected(nn.Module):
             if bias:
                 self.biases.append(parameter((fan_out,), bias if callable(bias) else zeros))
 
-    @property
-    def depth(self) -> int:
-        """L, the number of weight layers."""
-        return len(self.weights)
-
     def forward(self, x: Tensor) -> Tensor:
         """f_θ(x): (n, d_L), or (members, n, d_L).
 
@@ -155,11 +191,6 @@ class FullyConnected(nn.Module):
             output = h
         return output
 
-    def passes(self, x: Tensor) -> Passes:
-        """The forward pass with all its intermediate variables, h^1 … h^L and z^0 … z^{L-1} of (8)."""
-        postactivations, preactivations = zip(*self.recursion(x), strict=True)
-        return Passes(list(preactivations), list(postactivations))
-
     def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """(z^{l-1}, h^l) for l = 1, …, L, one layer at a time."""
         z = self._inputs(x)
@@ -169,19 +200,8 @@ class FullyConnected(nn.Module):
             if layer < self.depth:
                 z = self.activation(h)
 
-    def member(self, index: int) -> Self:
-        """Member ``index`` as a single network: a copy that shares nothing with this one."""
-        if self.members is None:
-            raise ValueError("this is a single network: it has no members.")
-        single = self._single()
-        single.load_state_dict({name: tensor[index] for name, tensor in self.state_dict().items()})
-        return single.train(self.training)
-
     def _single(self) -> Self:
         return type(self)(self.widths, self.activation, bias=len(self.biases) > 0, **self._placement())
-
-    def _placement(self) -> dict[str, torch.dtype | torch.device]:
-        return {"dtype": self.weights[0].dtype, "device": self.weights[0].device}
 
     def _inputs(self, x: Tensor) -> Tensor:
         """x as z^0, with a leading axis for the members where there are any."""

@@ -19,13 +19,16 @@ form, and PyTorch's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 __all__ = [
     "NORMALIZATIONS", "BatchNormalization", "GroupNormalization", "InstanceNormalization",
-    "LayerNormalization", "SwitchableNormalization", "use_population_statistics",
+    "LayerNormalization", "SwitchableNormalization", "batch_statistics", "use_population_statistics",
 ]  # fmt: skip
 
 
@@ -266,6 +269,21 @@ NORMALIZATIONS = {"batch": BatchNormalization, "layer": LayerNormalization}
 """The layers that need nothing but their shape and no space, by name."""
 
 
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Inside the ``with`` block ``model`` computes as in training: batch normalization takes the batch's statistics.
+
+    After it every module is in the mode in which it was, also when the block raised.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.train()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
 @torch.no_grad()
 def use_population_statistics(model: nn.Module, inputs: Tensor) -> None:
     """Set the running averages of every batch normalization in ``model`` to the statistics of ``inputs``.
@@ -274,12 +292,11 @@ def use_population_statistics(model: nn.Module, inputs: Tensor) -> None:
     variance of what reaches it, as Algorithm 2 of Ioffe & Szegedy 2015 asks (with one batch of all samples).
     """
     layers = [module for module in model.modules() if hasattr(module, "momentum")]
-    momenta, mode = [layer.momentum for layer in layers], model.training
+    momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 1.0
-    model.train()
-    model(inputs)
-    model.train(mode)
+    with batch_statistics(model):
+        model(inputs)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 

@@ -1,8 +1,9 @@
 """Run a chapter's experiments at paper scale: ``python -m dlopt.paper CHAPTER``.
 
 The chapter's own code cells run in order as one plain Python program with DLOPT_SCALE=paper; what ``verify``
-decides is written to ``results/CHAPTER.json``.  It needs Python, torch, numpy, scipy, matplotlib and scikit-learn,
-no Jupyter and no network: ``PYTHONPATH=src python -m dlopt.paper backpropagation`` from the repository's root.
+decides is written to ``results/CHAPTER.json``.  It needs Python, torch, numpy, scipy, matplotlib, scikit-learn and
+tqdm, for the compiled loops of section 5 Numba too, but no Jupyter and no network:
+``PYTHONPATH=src python -m dlopt.paper backpropagation`` from the repository's root.
 
 A run that is stopped resumes: each value that a chapter computes through :func:`dlopt.runtime.resumable` is kept
 under ``results/.partial`` until the chapter has finished.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -97,13 +99,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     os.environ.setdefault("DLOPT_SCALE", "paper")
     results = chosen.folder.resolve() / "results"
-    os.environ["DLOPT_PARTIAL"] = str(results / ".partial" / chosen.chapter)
+    partial = results / ".partial" / chosen.chapter
+    os.environ["DLOPT_PARTIAL"] = str(partial)
     found = run_chapter(notebook)
     results.mkdir(exist_ok=True)
     target = results / f"{chosen.chapter}.json"
     part = target.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     part.replace(target)
+    shutil.rmtree(partial, ignore_errors=True)
     print(f"{len(found['claims'])} claims of {chosen.chapter} held at {found['scale']} scale: {target}")
     return 0
 

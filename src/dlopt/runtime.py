@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 SCALES = ("book", "paper")
+"""The two sets of sizes, of which DLOPT_SCALE names one."""
 
 T = TypeVar("T")
 
@@ -224,10 +225,10 @@ def child_environment(**variables: str) -> dict[str, str]:
 
 def environment() -> dict[str, dict[str, str]]:
     """Versions and hardware of this process, for the status page and for stored results."""
-    names = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn")
+    names = ("torch", "numpy", "scipy", "matplotlib", "scikit-learn", "numba")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in names}},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in names}},
         "hardware": {
             "processor": _processor(),
             "cores": str(os.cpu_count()),
@@ -235,6 +236,14 @@ def environment() -> dict[str, dict[str, str]]:
             "system": f"{platform.system()} {platform.machine()}",
         },
     }
+
+
+def _version(package: str) -> str:
+    """The installed version; ``none`` where the package is missing, as Numba may be for a single chapter's run."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 def _processor() -> str:

@@ -20,8 +20,11 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from dlopt import runtime
+from dlopt.normalization import batch_statistics
 
-__all__ = ["History", "Loss", "accuracy", "cross_entropy", "logistic", "objective", "squared_error", "train"]
+__all__ = [
+    "History", "Loss", "Stepper", "accuracy", "cross_entropy", "logistic", "objective", "squared_error", "train",
+]  # fmt: skip
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Maps outputs (n, d_L) or (members, n, d_L), and targets, to the samples' mean loss, () or (members,)."""
@@ -33,7 +36,8 @@ Record = Callable[[nn.Module], Tensor | float]
 class Stepper(Protocol):
     """What the loop needs of an optimizer."""
 
-    def step(self) -> object: ...
+    def step(self) -> object:
+        """Change the parameters by their gradients."""
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -101,10 +105,8 @@ def objective(model: nn.Module, inputs: Tensor, targets: Tensor, loss: Loss) -> 
     running averages are left as they were.
     """
     copies = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    mode = model.training
-    model.train()
-    outputs = functional_call(model, copies, (inputs,))
-    model.train(mode)
+    with batch_statistics(model):
+        outputs = functional_call(model, copies, (inputs,))
     return loss(outputs, targets)
 
 
@@ -191,32 +193,30 @@ def train(
     def whole_loss() -> Tensor:
         return objective(model, inputs, targets, loss)
 
-    mode = model.training
-    model.train()
-    last = steps
-    for step in tqdm(range(steps), disable=None, leave=False, delay=1.0):
-        recording = step % every == 0
-        if recording:
-            log.measure(step)
-        batch_inputs, batch_targets = next(batches)
-        losses = loss(model(batch_inputs), batch_targets)
-        watch.look(losses.detach(), step)
-        if recording:
-            log.add_loss(losses.detach() if batch_size is None else whole_loss(), step)
-        if watch.all_diverged:
-            last = step
-            break
-        for parameter in parameters:
-            parameter.grad = None
-        losses.sum().backward()
-        update(step)
-        watch.restore()
-    if last not in log.steps[-1:]:
-        log.measure(last)
-        log.add_loss(whole_loss(), last)
+    with batch_statistics(model):
+        last = steps
+        for step in tqdm(range(steps), disable=None, leave=False, delay=1.0):
+            recording = step % every == 0
+            if recording:
+                log.measure(step)
+            batch_inputs, batch_targets = next(batches)
+            losses = loss(model(batch_inputs), batch_targets)
+            watch.look(losses.detach(), step)
+            if recording:
+                log.add_loss(losses.detach() if batch_size is None else whole_loss(), step)
+            if watch.all_diverged:
+                last = step
+                break
+            for parameter in parameters:
+                parameter.grad = None
+            losses.sum().backward()
+            update(step)
+            watch.restore()
+        if last not in log.steps[-1:]:
+            log.measure(last)
+            log.add_loss(whole_loss(), last)
     for parameter in parameters:
         parameter.grad = None
-    model.train(mode)
     return log.history()
 
 

@@ -17,27 +17,27 @@ class Layer(NamedTuple):
     parameters: int
 
 
-def convolution(name: str, c_in: int, c_out: int, kernel: int, size: int, *, groups: int = 1) -> Layer:
+def _convolution(name: str, c_in: int, c_out: int, kernel: int, size: int, *, groups: int = 1) -> Layer:
     """c_out maps of size × size; c_out · c_in/groups · k² weights, and no bias."""
     return Layer(name, c_out * size**2, c_out * c_in // groups * kernel**2)
 
 
-def batch_normalization(name: str, channels: int, size: int) -> Layer:
+def _batch_normalization(name: str, channels: int, size: int) -> Layer:
     """As many outputs as inputs, and γ and β of every channel."""
     return Layer(name, channels * size**2, 2 * channels)
 
 
-def pooling(name: str, channels: int, size: int) -> Layer:
+def _pooling(name: str, channels: int, size: int) -> Layer:
     """Maps of the new size, and no parameters."""
     return Layer(name, channels * size**2, 0)
 
 
-def fully_connected(name: str, d_in: int, d_out: int) -> Layer:
+def _fully_connected(name: str, d_in: int, d_out: int) -> Layer:
     """d_out outputs from d_in inputs, with biases."""
     return Layer(name, d_out, (d_in + 1) * d_out)
 
 
-def with_bias(layer: Layer, channels: int) -> Layer:
+def _with_bias(layer: Layer, channels: int) -> Layer:
     """The layer with one more parameter for every channel."""
     return layer._replace(parameters=layer.parameters + channels)
 
@@ -55,22 +55,22 @@ def alexnet() -> list[Layer]:
         (384, 256, 3, 13, 2),
     ]
     convolutions = [
-        with_bias(convolution(f"convolution {i}", c_in, c_out, kernel, size, groups=groups), c_out)
+        _with_bias(_convolution(f"convolution {i}", c_in, c_out, kernel, size, groups=groups), c_out)
         for i, (c_in, c_out, kernel, size, groups) in enumerate(maps, start=1)
     ]
     first, second, *others = convolutions
     return [
         first,
         Layer("response normalization 1", first.outputs, 0),
-        pooling("pooling 1", 96, 27),
+        _pooling("pooling 1", 96, 27),
         second,
         Layer("response normalization 2", second.outputs, 0),
-        pooling("pooling 2", 256, 13),
+        _pooling("pooling 2", 256, 13),
         *others,
-        pooling("pooling 5", 256, 6),
-        fully_connected("fully connected 6", 256 * 6**2, 4096),
-        fully_connected("fully connected 7", 4096, 4096),
-        fully_connected("fully connected 8", 4096, 1000),
+        _pooling("pooling 5", 256, 6),
+        _fully_connected("fully connected 6", 256 * 6**2, 4096),
+        _fully_connected("fully connected 7", 4096, 4096),
+        _fully_connected("fully connected 8", 4096, 1000),
     ]
 
 
@@ -86,11 +86,11 @@ def resnet50() -> list[Layer]:
 
     def normalized(name: str, c_in: int, c_out: int, kernel: int, size: int) -> list[Layer]:
         return [
-            convolution(name, c_in, c_out, kernel, size),
-            batch_normalization(f"{name}, normalized", c_out, size),
+            _convolution(name, c_in, c_out, kernel, size),
+            _batch_normalization(f"{name}, normalized", c_out, size),
         ]
 
-    layers = [*normalized("convolution 1", 3, 64, 7, 112), pooling("pooling 1", 64, 56)]
+    layers = [*normalized("convolution 1", 3, 64, 7, 112), _pooling("pooling 1", 64, 56)]
     channels = 64
     for stage, (blocks, narrow, size) in enumerate(
         [(3, 64, 56), (4, 128, 28), (6, 256, 14), (3, 512, 7)], start=2
@@ -104,7 +104,7 @@ def resnet50() -> list[Layer]:
             if block == 1:
                 layers += normalized(f"projection {stage}", channels, 4 * narrow, 1, size)
             channels = 4 * narrow
-    return [*layers, pooling("pooling 5", channels, 1), fully_connected("fully connected", channels, 1000)]
+    return [*layers, _pooling("pooling 5", channels, 1), _fully_connected("fully connected", channels, 1000)]
 
 
 def largest_batch(layers: list[Layer], memory: float, *, passes: float = 2.0, copies: float = 3.0) -> int:

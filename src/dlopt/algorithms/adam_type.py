@@ -22,6 +22,7 @@ from torch import Tensor
 __all__ = ["SCALES", "ConvergenceSums", "convergence_sums", "second_moments"]
 
 SCALES = ("Adam", "AMSGrad", "AdaFom")
+"""The methods whose v_t :func:`second_moments` knows."""
 
 
 def second_moments(gradients: Tensor, method: str, beta2: float = 0.999) -> Tensor:

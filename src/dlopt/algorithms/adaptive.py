@@ -35,6 +35,7 @@ from dlopt.algorithms.closures import evaluated
 
 __all__ = [
     "SGD", "AMSGrad", "AdaDelta", "AdaFom", "AdaGrad", "AdaGradNorm", "Adam", "ElementwiseMethod", "NAdam", "RMSProp",
+    "average", "average_squares", "normalized_step",
 ]  # fmt: skip
 
 PIECE = 2**18
@@ -314,6 +315,7 @@ class NAdam(ElementwiseMethod):
         return group["beta1"] * (1 - 0.5 * 0.96 ** (group["momentum_decay"] * t))
 
     def counters(self, group, state):
+        """t and μ_1 ⋯ μ_t."""
         (t,) = super().counters(group, state)
         state["mu_product"] = state.get("mu_product", 1.0) * self.momentum(group, t)
         return t, state["mu_product"]

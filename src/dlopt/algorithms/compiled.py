@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dlopt.algorithms.finite_sums import LOSSES, LinearModel
 
-__all__ = ["array", "arrays", "batch_gradient", "second_derivative", "slope"]
+__all__ = ["array", "arrays", "batch_gradient", "indices", "one_a_step", "second_derivative", "slope"]
 
 SQUARED, LOGISTIC = LOSSES.index("squared"), LOSSES.index("logistic")
 
@@ -70,3 +70,28 @@ def arrays(problem: LinearModel) -> tuple[np.ndarray, np.ndarray, int, float]:
 def array(tensor: Tensor) -> np.ndarray:
     """The tensor as a contiguous array of doubles."""
     return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float64)
+
+
+def indices(order: Tensor, count: int) -> np.ndarray:
+    """``order`` as an array, after a look that a compiled loop never takes: it names nothing but 0, …, ``count`` − 1.
+
+    Raises:
+        ValueError: an index is outside.
+    """
+    if order.numel() and not 0 <= order.min() <= order.max() < count:
+        raise ValueError(f"the order has indices outside 0, …, {count - 1}.")
+    return order.cpu().numpy()
+
+
+def one_a_step(order: Tensor, count: int) -> np.ndarray:
+    """The sample of each step, shape (members, steps), from an order of shape (members, steps, 1).
+
+    Raises:
+        ValueError: another shape, such as more than one sample a step, or an index outside 0, …, ``count`` − 1.
+    """
+    if order.ndim != 3 or order.shape[2] != 1:
+        raise ValueError(
+            "the method takes one sample a step: order must have shape (members, steps, 1), "
+            f"not {tuple(order.shape)}."
+        )
+    return indices(order[..., 0], count)

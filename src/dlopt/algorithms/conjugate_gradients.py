@@ -58,10 +58,6 @@ def hessian_product(objective: Quadratic | LinearModel, direction: Tensor) -> Te
     return images @ objective.inputs / objective.samples + objective.ridge * direction
 
 
-def _dot(left: Tensor, right: Tensor) -> Tensor:
-    return torch.linalg.vecdot(left, right).unsqueeze(-1)
-
-
 def _inner(u: Tensor, v: Tensor) -> Tensor:
     """uᵀv over the last axis, which is kept with length 1."""
     return torch.linalg.vecdot(u, v).unsqueeze(-1)

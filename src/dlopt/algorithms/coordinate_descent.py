@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlopt import runtime
-from dlopt.algorithms.compiled import array
+from dlopt.algorithms.compiled import array, indices
 from dlopt.algorithms.finite_sums import LinearModel, Quadratic, Run
 from dlopt.algorithms.mean_square import RandomAffineMap
 
@@ -69,22 +69,23 @@ def coordinate_descent(
         The run, with members on the second axis.
 
     Raises:
-        ValueError: the loss is not squared.
+        ValueError: the loss is not squared, or the order names a coordinate that is not there.
 
     Source: Leventhal and Lewis, "Randomized methods for linear constraints", 2010; Nesterov 2012.
     """
     d = problem.dimension
     every = every or d
     curvatures = array(coordinate_curvatures(problem))
-    start = start.expand(len(order), d)
+    picked = indices(order, d)
+    start = start.expand(len(picked), d)
     theta = array(start).copy()
     if isinstance(problem, Quadratic):
         gradients = array(problem.gradient(start)).copy()
-        iterates = _by_gradient(array(problem.hessian), curvatures, theta, gradients, order.numpy(), every)
+        iterates = _by_gradient(array(problem.hessian), curvatures, theta, gradients, picked, every)
     else:
         residuals = array(start @ problem.inputs.mT - problem.targets).copy()
         columns = array(problem.inputs.mT)
-        iterates = _by_residual(columns, problem.ridge, curvatures, theta, residuals, order.numpy(), every)
+        iterates = _by_residual(columns, problem.ridge, curvatures, theta, residuals, picked, every)
     thetas = torch.from_numpy(iterates).to(start)
     work = problem.samples * every / d * torch.arange(len(thetas)).to(thetas)
     return Run(thetas, problem.value(thetas), work, problem.samples)

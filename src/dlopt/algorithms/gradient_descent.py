@@ -17,7 +17,6 @@ __all__ = [
     "StepSize",
     "Trajectories",
     "armijo",
-    "armijo_by_interpolation",
     "constant",
     "descend",
     "gradient_of",
@@ -202,51 +201,6 @@ def armijo(initial: float = 1.0, shrink: float = 0.5, decrease: float = 1e-4, tr
                 return eta
             eta = torch.where(accepted, eta, shrink * eta)
         return torch.where(accepted, eta, 0.0)
-
-    return rule
-
-
-def armijo_by_interpolation(initial: float = 1.0, decrease: float = 1e-4, smallest: float = 0.0) -> StepSize:
-    """Armijo's condition as in :func:`armijo`, but a refused trial is replaced by a polynomial's minimizer.
-
-    The second trial minimizes the parabola through φ(0), φ'(0) and φ(η), where φ(η) = F(θ − η∇F); the later ones the
-    cubic through φ(0), φ'(0) and the last two trials.  A trial above half of the last one, or below 4 % of it,
-    is replaced by half of the last one.  This is SciPy's rule, ``scipy.optimize._linesearch.scalar_search_armijo``.
-
-    Args:
-        initial: the first trial.
-        decrease: c in (0, 1).
-        smallest: give up, with step 0, below this step.
-
-    Source: Nocedal and Wright, *Numerical Optimization*, section 3.5.
-    """
-
-    def rule(t: int, function: Function, points: Tensor, gradients: Tensor) -> Tensor:
-        value, slope = function(points), -gradients.square().sum(dim=1)
-
-        def rest(eta: Tensor) -> Tensor:
-            """φ(η) − φ(0) − φ'(0) η."""
-            return function(points - eta[:, None] * gradients) - value - slope * eta
-
-        before = torch.full_like(value, initial)
-        rest_before = rest(before)
-        accepted = rest_before <= (decrease - 1) * slope * before
-        eta = torch.where(accepted, before, -slope * before**2 / (2 * rest_before))
-        while True:
-            rest_now = rest(eta)
-            accepted = accepted | (rest_now <= (decrease - 1) * slope * eta) | ~(eta > smallest)
-            if accepted.all():
-                return torch.where(eta > smallest, eta, 0.0)
-            now, then = rest_now / eta**2, rest_before / before**2
-            a = (now - then) / (eta - before)
-            b = now - a * eta
-            trial = (-b + (b**2 - 3 * a * slope).abs().sqrt()) / (3 * a)
-            safe = (eta - trial <= eta / 2) | (1 - trial / eta >= 0.96) | ~trial.isfinite()
-            trial = torch.where(safe, eta / 2, trial)
-            before, rest_before, eta = (
-                torch.where(accepted, old, new)
-                for old, new in ((before, eta), (rest_before, rest_now), (eta, trial))
-            )
 
     return rule
 

@@ -136,7 +136,7 @@ class HessianFree(Optimizer):
         with torch.enable_grad():
             loss, outputs = closure()
             pieces = torch.autograd.grad(loss, parameters, retain_graph=True)
-            gauss_newton = GaussNewton.of_graph(loss, outputs, parameters)
+            gauss_newton = GaussNewton(loss, outputs, parameters)
         gradient = torch.cat([piece.flatten() for piece in pieces])
 
         def damped(v: Tensor) -> Tensor:

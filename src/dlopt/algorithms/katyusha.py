@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlopt.algorithms.compiled import array, arrays, slope
+from dlopt.algorithms.compiled import array, arrays, one_a_step, slope
 from dlopt.algorithms.finite_sums import LinearModel, Run
 from dlopt.algorithms.variance_reduction import outer_iterations, snapshots_run
 
@@ -46,7 +46,7 @@ def katyusha(
         The snapshots, with members on the second axis; an outer iteration costs n + m sample gradients.
 
     Raises:
-        ValueError: the steps are no multiple of m.
+        ValueError: the order has another shape, or its steps are no multiple of m.
 
     Source: Allen-Zhu, "Katyusha: the first direct acceleration of stochastic gradient methods", 2017, algorithm 1
     with option II.
@@ -61,7 +61,7 @@ def katyusha(
         offset = problem.gradient(snapshot) - problem.ridge * snapshot
         mean = _katyusha(
             *arrays(problem), y, z, array(snapshot), array(slopes), array(offset),
-            tau, pull, alpha, 1 + alpha * strong_convexity, part[..., 0].numpy(),
+            tau, pull, alpha, 1 + alpha * strong_convexity, one_a_step(part, problem.samples),
         )  # fmt: skip
         snapshot = torch.from_numpy(mean).to(start)
         snapshots.append(snapshot)

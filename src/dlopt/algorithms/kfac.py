@@ -14,7 +14,15 @@ from dlopt import runtime
 from dlopt.algorithms.likelihoods import Likelihood
 from dlopt.curvature import GaussNewton
 
-__all__ = ["KFAC", "Factors", "damped_inverses", "exact_factors", "recorded_layers", "sampled_factors"]
+__all__ = [
+    "KFAC",
+    "Factors",
+    "Layer",
+    "damped_inverses",
+    "exact_factors",
+    "recorded_layers",
+    "sampled_factors",
+]
 
 
 class Factors(NamedTuple):
@@ -209,7 +217,7 @@ class KFAC(Optimizer):
         lasts = [self.state[p].get("last", torch.zeros_like(p)) for p in parameters]
         basis = torch.stack([torch.cat([piece.flatten() for piece in v]) for v in (direction, lasts)])
         flat = torch.cat([piece.flatten() for piece in gradient])
-        fisher = GaussNewton.of_graph(loss, outputs, parameters)
+        fisher = GaussNewton(loss, outputs, parameters)
         images = torch.stack([fisher(v) for v in basis]) + damping * basis
         coefficients = -torch.linalg.pinv(basis @ images.mT, hermitian=True) @ (basis @ flat)
         step = coefficients @ basis

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["BERNOULLI", "CATEGORICAL", "GAUSSIAN", "Likelihood"]
+__all__ = ["CATEGORICAL", "GAUSSIAN", "Likelihood"]
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,8 @@ def _categorical_error(z: Tensor, generator: torch.Generator | None) -> Tensor:
     return p.scatter_add(-1, drawn, torch.full_like(p[..., :1], -1))
 
 
-def _bernoulli_root(z: Tensor) -> Tensor:
-    p = z.sigmoid()
-    return torch.diag_embed((p * (1 - p)).sqrt())
-
-
-def _bernoulli_error(z: Tensor, generator: torch.Generator | None) -> Tensor:
-    p = z.sigmoid()
-    return p - torch.bernoulli(p.cpu(), generator=generator).to(z)
-
-
 GAUSSIAN = Likelihood(_gaussian_root, _gaussian_error)
 """ℓ = ‖y − z‖², the survey's quadratic loss: a Gaussian of variance ½ around z, so Λ = 2 I."""
 
 CATEGORICAL = Likelihood(_categorical_root, _categorical_error)
 """ℓ = log Σ_c e^{z_c} − z_y, cross-entropy: Λ = diag(p) − p pᵀ with p = softmax(z)."""
-
-BERNOULLI = Likelihood(_bernoulli_root, _bernoulli_error)
-"""ℓ = Σ_c log(1 + e^{z_c}) − y_c z_c, one logit for each output: Λ = diag(p (1 − p)) with p = 1/(1 + e^{−z})."""

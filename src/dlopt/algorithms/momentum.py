@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlopt.algorithms.compiled import array, arrays, batch_gradient
+from dlopt.algorithms.compiled import array, arrays, batch_gradient, indices
 from dlopt.algorithms.finite_sums import LinearModel, Run
 from dlopt.algorithms.stochastic_gradient import recorded_run
 
@@ -193,12 +193,16 @@ def momentum_sgd(
 
     Returns:
         The run of the y_t, with members on the second axis.
+
+    Raises:
+        ValueError: the order names a sample that is not there.
     """
     members, _, batch = order.shape
     every = every or max(1, problem.samples // batch)
     y = array(start.expand(members, problem.dimension)).copy()
     triple = float(method.beta), float(method.newest), float(method.previous)
-    return recorded_run(problem, _momentum(*arrays(problem), y, *triple, order.numpy(), every), batch * every)
+    iterates = _momentum(*arrays(problem), y, *triple, indices(order, problem.samples), every)
+    return recorded_run(problem, iterates, batch * every)
 
 
 @numba.njit

@@ -8,23 +8,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jacrev, vmap
+from torch.func import functional_call, grad, vmap
 
 from dlopt.algorithms.likelihoods import Likelihood
+from dlopt.curvature import jacobian
 from dlopt.training import Loss
 
-__all__ = ["empirical_fisher", "fisher", "natural_gradient", "output_jacobians"]
-
-
-def output_jacobians(model: nn.Module, inputs: Tensor) -> Tensor:
-    """∂z/∂θ of every sample, (n, c, P), the parameters strung together as by ``parameters_to_vector``."""
-    parameters = {name: p.detach() for name, p in model.named_parameters()}
-
-    def outputs(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-        return functional_call(model, parameters, (x.unsqueeze(0),)).squeeze(0)
-
-    pieces = vmap(jacrev(outputs), in_dims=(None, 0))(parameters, inputs)
-    return torch.cat([piece.flatten(start_dim=2) for piece in pieces.values()], dim=-1)
+__all__ = ["empirical_fisher", "fisher", "natural_gradient"]
 
 
 def fisher(model: nn.Module, inputs: Tensor, likelihood: Likelihood) -> Tensor:
@@ -36,7 +26,7 @@ def fisher(model: nn.Module, inputs: Tensor, likelihood: Likelihood) -> Tensor:
         likelihood: of the loss.
 
     Returns:
-        (P, P), positive semidefinite.  For the three losses of :mod:`~dlopt.algorithms.likelihoods` it equals the
+        (P, P), positive semidefinite.  For the losses of :mod:`~dlopt.algorithms.likelihoods` it equals the
         Gauss–Newton matrix.
 
     Source: Amari, Park and Fukumizu (2000); Martens, New insights and perspectives on the natural gradient method,
@@ -44,7 +34,7 @@ def fisher(model: nn.Module, inputs: Tensor, likelihood: Likelihood) -> Tensor:
     """
     with torch.no_grad():
         roots = likelihood.square_root(model(inputs))
-    rows = (roots.mT @ output_jacobians(model, inputs)).flatten(end_dim=1)
+    rows = (roots.mT @ jacobian(model, inputs)).flatten(end_dim=1)
     return rows.mT @ rows / len(inputs)
 
 

@@ -25,7 +25,6 @@ __all__ = [
     "one_minus_sixth_power",
     "one_minus_sixth_power_gradient",
     "scalar_chain",
-    "scalar_chain_hessian",
     "separable_logistic",
     "separable_logistic_gradient",
     "seventh_power",
@@ -38,27 +37,6 @@ __all__ = [
 def scalar_chain(points: Tensor) -> Tensor:
     """F(w) = ½ (w_1 w_2 ⋯ w_L − 1)², equation (13); shape (…, L) to (…,)."""
     return 0.5 * (points.prod(dim=-1) - 1).square()
-
-
-def scalar_chain_hessian(points: Tensor) -> Tensor:
-    """∇²F of (13): P_i P_j + (P − 1) P_ij, with P the product, P_i and P_ij the product without w_i, without both.
-
-    Args:
-        points: w, shape (…, L).
-
-    Returns:
-        Shape (…, L, L).
-    """
-    count = points.shape[-1]
-    without = points[..., None, :].expand(*points.shape, count).clone()
-    without.diagonal(dim1=-2, dim2=-1).fill_(1.0)
-    one_out = without.prod(dim=-1)
-    two_out = without[..., None, :].expand(*without.shape, count).clone()
-    two_out.diagonal(dim1=-2, dim2=-1).fill_(1.0)
-    mixed = two_out.prod(dim=-1)
-    mixed.diagonal(dim1=-2, dim2=-1).zero_()
-    error = points.prod(dim=-1)[..., None, None] - 1
-    return one_out[..., :, None] * one_out[..., None, :] + error * mixed
 
 
 def seventh_power(points: Tensor) -> Tensor:

@@ -94,8 +94,15 @@ def cosine_restarts(high: float, first: int, multiple: int = 1, low: float = 0.0
         first: T_0, the length of the first descent.
         multiple: m = T_mult, by which each descent is longer than the one before.
 
+    Raises:
+        ValueError: T_0 or m is below 1: the descents would never reach t.
+
     Source: equation (5) of Loshchilov & Hutter 2016 (SGDR).
     """
+    if first < 1 or multiple < 1:
+        raise ValueError(
+            f"descents need a first length and a multiple of 1 or more, not {first} and {multiple}."
+        )
 
     def schedule(t: int) -> float:
         for i in itertools.count():

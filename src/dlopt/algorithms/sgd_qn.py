@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlopt.algorithms.compiled import array, arrays, slope
+from dlopt.algorithms.compiled import array, arrays, one_a_step, slope
 from dlopt.algorithms.finite_sums import LinearModel, Run
 from dlopt.algorithms.stochastic_gradient import recorded_run
 
@@ -52,21 +52,20 @@ def sgd_qn(
         The run, and the last diagonal B, (members, d).  The second look costs a gradient and is counted.
 
     Raises:
-        ValueError: λ = 0, batches of more than one sample, or no such curvature.
+        ValueError: λ = 0, an order of another shape, or no such curvature.
 
     Source: Bordes, Bottou and Gallinari, SGD-QN: Careful quasi-Newton stochastic gradient descent (2009), whose
     erratum (2010) says that the published update misses its aim.
     """
     if problem.ridge <= 0:
         raise ValueError("SGD-QN divides by the ridge λ, which must be positive.")
-    if order.shape[-1] != 1:
-        raise ValueError(f"SGD-QN takes one sample a step, not {order.shape[-1]}.")
     if curvature not in ("secant", "axis", "none"):
         raise ValueError(f"there is no curvature {curvature!r}: choose secant, axis or none.")
     every = every or problem.samples
     theta = array(start.expand(len(order), problem.dimension)).copy()
     kind = ("none", "secant", "axis").index(curvature)
-    iterates, scales = _sgd_qn(*arrays(problem), theta, t_0, order[..., 0].numpy(), skip, kind, every)
+    samples = one_a_step(order, problem.samples)
+    iterates, scales = _sgd_qn(*arrays(problem), theta, t_0, samples, skip, kind, every)
     looks = 0 if curvature == "none" else 1 / skip
     run = recorded_run(problem, iterates, every)
     work = (run.gradient_evaluations * (1 + looks)).round().to(run.gradient_evaluations)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlopt.algorithms.barzilai_borwein import long_step
-from dlopt.algorithms.compiled import array, arrays, slope
+from dlopt.algorithms.compiled import array, arrays, one_a_step, slope
 from dlopt.algorithms.finite_sums import LinearModel, Run
 from dlopt.algorithms.stochastic_gradient import recorded_run
 from dlopt.algorithms.variance_reduction import outer_iterations, snapshots_run, svrg_epoch
@@ -76,15 +76,15 @@ def sgd_bb(problem: LinearModel, start: Tensor, first_step: float, order: Tensor
         The run, recorded every epoch, and the step sizes, (epochs, members).
 
     Raises:
-        ValueError: the steps are no whole epochs.
+        ValueError: the order has another shape, or its steps are no whole epochs.
 
     Source: Tan, Ma, Dai and Qian (2016), algorithm 3 and equation (3.5), with φ(k) = k + 1.
     """
-    m, (members, steps, _) = problem.samples, order.shape
+    samples, m = one_a_step(order, problem.samples), problem.samples
+    members, steps = samples.shape
     if steps % m:
         raise ValueError(f"{steps} steps are no whole epochs of {m}.")
     theta = array(start.expand(members, problem.dimension)).copy()
-    samples = order[..., 0].numpy()
     eta, logs = np.full(members, first_step), np.zeros(members)
     snapshots, means, etas = [theta.copy()], [], []
     for k in range(steps // m):

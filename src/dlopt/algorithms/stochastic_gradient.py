@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlopt.algorithms.compiled import array, arrays, batch_gradient
+from dlopt.algorithms.compiled import array, arrays, batch_gradient, indices
 from dlopt.algorithms.finite_sums import LinearModel, Run
 
 __all__ = ["recorded_run", "sgd", "step_sizes"]
@@ -33,7 +33,7 @@ def sgd(
         The run, with members on the second axis.
 
     Raises:
-        ValueError: the shapes do not match.
+        ValueError: the shapes do not match, or the order names a sample that is not there.
 
     Source: section 5.1 of the survey, below (20).
     """
@@ -41,7 +41,7 @@ def sgd(
     every = every or max(1, problem.samples // batch)
     alphas = step_sizes(step_size, members, steps)
     theta = array(start.expand(members, problem.dimension)).copy()
-    iterates = _sgd(*arrays(problem), theta, alphas, order.numpy(), every)
+    iterates = _sgd(*arrays(problem), theta, alphas, indices(order, problem.samples), every)
     return recorded_run(problem, iterates, batch * every)
 
 

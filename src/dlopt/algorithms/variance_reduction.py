@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlopt.algorithms.compiled import array, arrays, slope
+from dlopt.algorithms.compiled import array, arrays, one_a_step, slope
 from dlopt.algorithms.finite_sums import LinearModel, Run
 
 __all__ = ["outer_iterations", "saga", "snapshots_run", "svrg", "svrg_epoch"]
@@ -53,11 +53,12 @@ def outer_iterations(order: Tensor, inner_steps: int) -> tuple[Tensor, ...]:
     """The samples of each outer iteration of m = ``inner_steps`` steps, shape (members, m, 1).
 
     Raises:
-        ValueError: more than one sample a step, or a number of steps that is no multiple of m.
+        ValueError: the number of steps is no multiple of m.
     """
-    _, steps = _single(order)
-    if steps % inner_steps:
-        raise ValueError(f"{steps} steps are no multiple of the {inner_steps} of an outer iteration.")
+    if order.shape[1] % inner_steps:
+        raise ValueError(
+            f"{order.shape[1]} steps are no multiple of the {inner_steps} of an outer iteration."
+        )
     return order.split(inner_steps, dim=1)
 
 
@@ -86,12 +87,12 @@ def svrg_epoch(
     Raises:
         ValueError: ``order`` is not of that shape.
     """
-    members, _ = _single(order)
-    alphas = array(torch.as_tensor(step_size, dtype=torch.float64).expand(members))
+    samples = one_a_step(order, problem.samples)
+    alphas = array(torch.as_tensor(step_size, dtype=torch.float64).expand(len(samples)))
     slopes = problem.slopes(snapshot @ problem.inputs.mT)
     offset = full_gradient - problem.ridge * snapshot
     theta = array(snapshot).copy()
-    _svrg(*arrays(problem), theta, array(slopes), array(offset), alphas, order[..., 0].numpy())
+    _svrg(*arrays(problem), theta, array(slopes), array(offset), alphas, samples)
     return torch.from_numpy(theta).to(snapshot)
 
 
@@ -119,23 +120,14 @@ def saga(
     non-strongly convex composite objectives", arXiv 1407.0202, equation (1).
     """
     every = every or problem.samples
-    members, _ = _single(order)
-    start = start.expand(members, problem.dimension)
+    samples = one_a_step(order, problem.samples)
+    start = start.expand(len(samples), problem.dimension)
     table = array(problem.slopes(start @ problem.inputs.mT)).copy()
-    iterates = _saga(*arrays(problem), array(start).copy(), table, step_size, order[..., 0].numpy(), every)
+    iterates = _saga(*arrays(problem), array(start).copy(), table, step_size, samples, every)
     thetas = torch.from_numpy(iterates).to(start)
     work = problem.samples + every * torch.arange(len(thetas), device=thetas.device)
     work[0] = 0
     return Run(thetas, problem.value(thetas), work, problem.samples)
-
-
-def _single(order: Tensor) -> tuple[int, int]:
-    if order.ndim != 3 or order.shape[2] != 1:
-        raise ValueError(
-            f"variance reduction takes one sample a step: order must have shape (members, steps, 1), "
-            f"not {tuple(order.shape)}."
-        )
-    return order.shape[0], order.shape[1]
 
 
 @numba.njit

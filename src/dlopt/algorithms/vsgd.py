@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlopt.algorithms.compiled import array, arrays, second_derivative, slope
+from dlopt.algorithms.compiled import array, arrays, one_a_step, second_derivative, slope
 from dlopt.algorithms.finite_sums import LinearModel, Run
 from dlopt.algorithms.stochastic_gradient import recorded_run
 
-__all__ = ["oracle_rates", "vsgd"]
+__all__ = ["vsgd"]
 
 
 def vsgd(
@@ -41,26 +41,18 @@ def vsgd(
         The run, and the rates η of every recorded step, (recorded, members, d); those of step 0 are zero.
 
     Raises:
-        ValueError: batches of more than one sample, or fewer steps than ``first_samples``.
+        ValueError: an order of another shape, or fewer steps than ``first_samples``.
 
     Source: Schaul, Zhang and LeCun, No more pesky learning rates (2012), algorithm 1.
     """
-    members, steps, batch = order.shape
-    if batch != 1:
-        raise ValueError(f"vSGD takes one sample a step here, not {batch}.")
+    samples = one_a_step(order, problem.samples)
+    members, steps = samples.shape
     if steps < first_samples:
         raise ValueError(f"{steps} steps are fewer than the {first_samples} samples that start the means.")
     every = every or problem.samples
     theta = array(start.expand(members, problem.dimension)).copy()
-    indices = order[..., 0].numpy()
-    iterates, rates = _vsgd(*arrays(problem), theta, indices, first_samples, overestimate, every)
+    iterates, rates = _vsgd(*arrays(problem), theta, samples, first_samples, overestimate, every)
     return recorded_run(problem, iterates, every), torch.from_numpy(rates)
-
-
-def oracle_rates(h: float, distance: Tensor, sigma: float) -> Tensor:
-    """(E g)²/(h E g²) = (θ − θ*)² / (h ((θ − θ*)² + σ²)): what vSGD estimates, for samples ½ h (θ − c_i)²."""
-    squared = distance.square()
-    return squared / (h * (squared + sigma**2))
 
 
 @numba.njit

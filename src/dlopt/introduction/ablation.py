@@ -18,6 +18,7 @@ from dlopt import runtime
 from dlopt.data import Dataset
 from dlopt.initialization import Initialization, gaussian, kaiming_normal
 from dlopt.models import Residual
+from dlopt.normalization import use_population_statistics
 from dlopt.training import accuracy, cross_entropy, train
 
 __all__ = [
@@ -170,7 +171,7 @@ def trial(
 
     judged = network(recipe, data, width=width, members=seeds, seed=seed + 1)
     run(judged, step_size, epochs)
-    _settle(judged, data.train_inputs)
+    use_population_statistics(judged, data.train_inputs)  # few steps of GD leave no running average
     with torch.no_grad():
         accuracies = accuracy(judged.eval()(data.test_inputs), data.test_labels)
     return Trial(recipe, step_size, accuracies.cpu().numpy())
@@ -209,17 +210,6 @@ def _start_alike(model: torch.nn.Module) -> None:
     """Give every member the weights of the first, so that only what else differs between them counts."""
     for parameter in model.parameters():
         parameter.copy_(parameter[:1].expand_as(parameter))
-
-
-@torch.no_grad()
-def _settle(model: Residual, inputs: torch.Tensor) -> None:
-    """Give normalization the statistics of all the training samples: few steps of GD leave no running average."""
-    momenta = [norm.momentum for norm in model.norms]
-    for norm in model.norms:
-        norm.momentum = 1.0
-    model.train()(inputs)
-    for norm, momentum in zip(model.norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 def shuffled(data: Dataset, *, seed: int) -> Dataset:

@@ -29,7 +29,9 @@ __all__ = [
 ]
 
 CHOICES = ("initialization", "normalization", "skip connections", "large width", "SGD")
+"""The left side of the survey's figure, from top to bottom."""
 BENEFITS = ("convergence possible", "faster convergence", "better landscape")
+"""The right side."""
 
 SUPPORTING = frozenset({"reproduced", "partly", "illustrated"})
 """Verdicts that count as evidence.  ``fails-as-stated`` does not: its corrected statement may say less."""
@@ -83,6 +85,7 @@ EDGES = (
         ("sgd-vs-gd-ratio", "identical-samples", "minibatch-ratio", "realizable-constant-step"),
     ),
 )  # fmt: skip
+"""The lines of the figure, solid or not."""
 
 
 def tally(edge: Edge, ledger: Iterable[Claim]) -> tuple[int, int, int]:

@@ -8,29 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jacrev, vmap
 
+from dlopt.curvature import jacobian
 from dlopt.kernels.scaled_parameters import ScaledParameters
 from dlopt.models import FullyConnected
 
-__all__ = ["jacobian", "layerwise_tangent_kernel", "tangent_kernel"]
-
-
-def jacobian(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Gᵀ: ∂f_o(x_i)/∂θ, (n, d_L, P), for any module that treats samples one by one.
-
-    Args:
-        model: the network, without members.
-        inputs: (n, …).
-    """
-    state = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    buffers = dict(model.named_buffers())
-
-    def output(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-        return functional_call(model, (parameters, buffers), (x.unsqueeze(0),)).squeeze(0)
-
-    pieces = vmap(jacrev(output), in_dims=(None, 0))(state, inputs)
-    return torch.cat([piece.flatten(2) for piece in pieces.values()], dim=-1)
+__all__ = ["layerwise_tangent_kernel", "tangent_kernel"]
 
 
 def tangent_kernel(model: nn.Module, inputs: Tensor, others: Tensor | None = None) -> Tensor:

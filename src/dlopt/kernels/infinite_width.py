@@ -21,7 +21,7 @@ from torch import Tensor
 from dlopt.kernels.dual_activations import Dual, dual
 from dlopt.models import Activation
 
-__all__ = ["Kernels", "fully_connected", "fully_connected_blocks"]
+__all__ = ["Block", "Kernels", "fully_connected", "fully_connected_blocks"]
 
 
 class Kernels(NamedTuple):

@@ -35,6 +35,9 @@ class TangentConvolutional(nn.Module):
         seed: of the parameters, all from N(0, 1).
         dtype: of the parameters; None for PyTorch's default.
         device: None for :func:`dlopt.runtime.device`.
+
+    Raises:
+        ValueError: the head, the padding or the filter's size is none of the above.
     """
 
     def __init__(
@@ -54,6 +57,10 @@ class TangentConvolutional(nn.Module):
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
+        if head not in ("flatten", "pool") or padding not in ("zeros", "circular") or filter_size % 2 == 0:
+            raise ValueError(
+                f"there is no head {head!r} with padding {padding!r} and filters of {filter_size}."
+            )
         parameter = MemberParameters(None, seed, dtype, device)
         self.activation, self.head = as_activation(activation), head
         self.padding = {"zeros": "constant", "circular": "circular"}[padding]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlopt import runtime
+from dlopt.landscape.parameter_space import by_parameter
 
 __all__ = ["filter_normalized", "plane_points", "random_directions"]
 
@@ -30,20 +31,15 @@ def filter_normalized(model: nn.Module, directions: Tensor) -> Tensor:
 
     Source: Li et al., "Visualizing the loss landscape of neural nets" (2018).
     """
-    parameters = [parameter.detach() for parameter in model.parameters()]
-    sizes = [parameter.numel() for parameter in parameters]
-    if directions.shape[-1] != sum(sizes):
-        raise ValueError(
-            f"the model has {sum(sizes)} parameters, but directions of shape {tuple(directions.shape)} were given."
-        )
-    pieces = []
-    for parameter, piece in zip(parameters, directions.split(sizes, dim=-1), strict=True):
-        if parameter.ndim < 2:
-            pieces.append(torch.zeros_like(piece))
-            continue
-        rows = piece.unflatten(-1, (len(parameter), -1))
-        lengths = parameter.flatten(1).norm(dim=-1, keepdim=True)
-        pieces.append((lengths * rows / rows.norm(dim=-1, keepdim=True)).flatten(-2))
+    leading, pieces = directions.ndim - 1, []
+    for parameter, piece in zip(model.parameters(), by_parameter(model, directions).values(), strict=True):
+        if parameter.ndim > 1:
+            rows = piece.flatten(leading + 1)
+            lengths = parameter.detach().flatten(1).norm(dim=-1, keepdim=True)
+            piece = lengths * rows / rows.norm(dim=-1, keepdim=True)
+        else:
+            piece = torch.zeros_like(piece)
+        pieces.append(piece.flatten(leading))
     return torch.cat(pieces, dim=-1)
 
 

@@ -41,6 +41,7 @@ class MatrixSensing:
         return x.unflatten(-1, (n, self.rank)), y.unflatten(-1, (n, self.rank))
 
     def residual(self, theta: Tensor) -> Tensor:
+        """r(θ), (problems, m)."""
         x, y = self.factors(theta)
         difference = (x @ y.mT - self.truth).flatten(-2)
         m = self.matrices.shape[1]
@@ -81,6 +82,7 @@ class PhaseRetrieval:
         return (self.vectors @ x[..., None])[..., 0]
 
     def residual(self, theta: Tensor) -> Tensor:
+        """r(x), (problems, m)."""
         m = self.vectors.shape[1]
         return (self._images(theta) ** 2 - self._images(self.truth) ** 2) / m**0.5
 

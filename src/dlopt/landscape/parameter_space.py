@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from dlopt.normalization import batch_statistics
 from dlopt.training import Loss
 
-__all__ = ["losses", "outputs", "parameters_of", "set_parameters"]
+__all__ = ["by_parameter", "losses", "outputs", "parameters_of", "set_parameters"]
 
 
 def parameters_of(model: nn.Module) -> Tensor:
@@ -27,8 +28,26 @@ def set_parameters(model: nn.Module, point: Tensor) -> None:
     Raises:
         ValueError: the vector has another length.
     """
-    _check(model, point)
-    nn.utils.vector_to_parameters(point, model.parameters())
+    for parameter, piece in zip(model.parameters(), by_parameter(model, point).values(), strict=True):
+        parameter.copy_(piece)
+
+
+def by_parameter(model: nn.Module, points: Tensor) -> dict[str, Tensor]:
+    """The points θ, (…, P), cut into the parameters, (…, *shape) each, by name in the model's order.
+
+    Raises:
+        ValueError: the points do not have the model's number of parameters.
+    """
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    sizes = [shape.numel() for shape in shapes.values()]
+    if points.shape[-1] != sum(sizes):
+        raise ValueError(
+            f"the model has {sum(sizes)} parameters, but a point of shape {tuple(points.shape)} was given."
+        )
+    return {
+        name: piece.unflatten(-1, shape) if shape else piece.squeeze(-1)
+        for (name, shape), piece in zip(shapes.items(), points.split(sizes, dim=-1), strict=True)
+    }
 
 
 def outputs(model: nn.Module, points: Tensor, inputs: Tensor, *, chunk: int | None = None) -> Tensor:
@@ -45,20 +64,11 @@ def outputs(model: nn.Module, points: Tensor, inputs: Tensor, *, chunk: int | No
     Raises:
         ValueError: the points do not have the model's number of parameters.
     """
-    _check(model, points)
-    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
-    pieces = points.split([shape.numel() for shape in shapes.values()], dim=-1)
-    state = {
-        name: piece.unflatten(-1, shape) if shape else piece.squeeze(-1)
-        for (name, shape), piece in zip(shapes.items(), pieces, strict=True)
-    }
+    state = by_parameter(model, points)
     for name, buffer in model.named_buffers():
         state[name] = buffer.expand(len(points), *buffer.shape).clone()
-    mode = model.training
-    model.train()
-    result = vmap(lambda own: functional_call(model, own, (inputs,)), chunk_size=chunk)(state)
-    model.train(mode)
-    return result
+    with batch_statistics(model):
+        return vmap(lambda own: functional_call(model, own, (inputs,)), chunk_size=chunk)(state)
 
 
 def losses(
@@ -85,11 +95,3 @@ def losses(
     """
     values = outputs(model, points, inputs, chunk=chunk)
     return loss(values, targets.expand(len(points), *targets.shape))
-
-
-def _check(model: nn.Module, points: Tensor) -> None:
-    size = sum(parameter.numel() for parameter in model.parameters())
-    if points.shape[-1] != size:
-        raise ValueError(
-            f"the model has {size} parameters, but a point of shape {tuple(points.shape)} was given."
-        )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dlopt import runtime
 
-__all__ = ["permute", "similarity", "weight_matching"]
+__all__ = ["permute", "weight_matching"]
 
 
 def permute(weights: Sequence[Tensor], orders: Sequence[Tensor]) -> list[Tensor]:
@@ -28,11 +28,6 @@ def permute(weights: Sequence[Tensor], orders: Sequence[Tensor]) -> list[Tensor]
         permuted[layer] = permuted[layer][order]
         permuted[layer + 1] = permuted[layer + 1][:, order]
     return permuted
-
-
-def similarity(reference: Sequence[Tensor], weights: Sequence[Tensor]) -> float:
-    """Σ_l ⟨W_A^l, W_B^l⟩, which is largest where the distance between the two points is smallest."""
-    return sum((a * b).sum().item() for a, b in zip(reference, weights, strict=True))
 
 
 def weight_matching(

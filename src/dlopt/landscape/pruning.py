@@ -43,6 +43,7 @@ class Masked(FullyConnected):
 
     @property
     def masks(self) -> list[Tensor]:
+        """Ω^1, …, Ω^L, in the shapes of the weights."""
         return [getattr(self, f"mask{layer}") for layer in range(1, self.depth + 1)]
 
     def weight(self, layer: int) -> Tensor:

@@ -18,7 +18,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from dlopt.curvature import Hessian
+from dlopt.landscape import deep_linear
 from dlopt.landscape.matrix_factorization import Factors, factorization_loss
 
 __all__ = [
@@ -61,8 +61,7 @@ def critical_point(target: Tensor, kept: Sequence[int], rank: int, *, balance: f
 
 def hessian_at(target: Tensor, factors: Factors) -> Tensor:
     """∇²f(X, Y) as a matrix, (2nr, 2nr), by automatic differentiation."""
-    parameters = [factor.detach().clone().requires_grad_() for factor in factors]
-    return Hessian(lambda: factorization_loss(target, Factors(*parameters)), parameters).matrix()
+    return deep_linear.hessian_at(factors, lambda pair: factorization_loss(target, Factors(*pair)))
 
 
 def hessian_spectrum(singular_values: Tensor, kept: Sequence[int], rank: int) -> Tensor:

@@ -28,7 +28,7 @@ from dlopt import models, runtime
 
 __all__ = [
     "LAWS", "Law", "empirical_variance", "expected_empirical_variance", "expected_lengths", "importance_sample",
-    "length_factors", "log_factor_moments", "second_moments", "simulated_lengths", "wide_limit",
+    "length_factors", "log_factor_moments", "second_moments", "simulated_lengths",
 ]  # fmt: skip
 
 Array = NDArray[np.float64]
@@ -117,20 +117,6 @@ def expected_empirical_variance(
     layer = np.arange(len(moments))
     products = gain ** np.abs(layer[:, None] - layer) * moments[np.minimum(layer[:, None], layer)]
     return float(moments.mean() - products.mean())
-
-
-def wide_limit(ratio: ArrayLike) -> Array:
-    """E V̂ for Kaiming's Gaussian weights as d and L grow with x = L/d fixed: ∫ e^{5xu} du - 2 ∫ (1-u) e^{5xu} du.
-
-    = (e^{5x} - 1)/(5x) - 2 (e^{5x} - 1 - 5x)/(5x)², which is 5x/6 for small x and e^{5x}/(5x) for large x.
-
-    Args:
-        ratio: x > 0, of any shape.
-    """
-    y = 5 * np.asarray(ratio, dtype=float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        closed = np.expm1(y) / y - 2 * (np.expm1(y) - y) / y**2
-    return np.where(y < 1e-3, y / 6 + y**2 / 12, closed)
 
 
 def empirical_variance(lengths: ArrayLike) -> Array:

@@ -43,7 +43,14 @@ def jacobians(network: FullyConnected, x: Tensor, *, last_activation: bool = Tru
 
     Returns:
         (n, d_L, d_0) or (members, n, d_L, d_0).
+
+    Raises:
+        ValueError: the network skips layers or normalizes, so that its Jacobian is another.
     """
+    if getattr(network, "skip", None) or len(getattr(network, "norms", ())):
+        raise ValueError(
+            "this product is the Jacobian of a network without skip connections and normalization."
+        )
     product = None
     for layer, (weight, h) in enumerate(
         zip(network.weights, network.passes(x).preactivations, strict=True), start=1

@@ -6,22 +6,13 @@ Mishkin, Matas: All you need is a good init (2015), Algorithm 1; section 4.2 of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-__all__ = ["Layered", "layer_variances", "lsuv"]
+from dlopt.models import Layered
 
-
-class Layered(Protocol):
-    """A network of the book: :class:`dlopt.models.FullyConnected` and all with its weights and recursion."""
-
-    weights: nn.ParameterList
-    members: int | None
-
-    def recursion(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]: ...
+__all__ = ["layer_variances", "lsuv"]
 
 
 def layer_variances(network: Layered, inputs: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from dlopt.models import ACTIVATIONS
 from dlopt.tricks.signal_propagation import chi, gaussian_expectation
 
-__all__ = ["MeanField", "gradient_growth", "propagate"]
+__all__ = ["MeanField", "propagate"]
 
 
 class MeanField(NamedTuple):
@@ -52,8 +52,3 @@ def propagate(
         multiplier = chi(q, activation, sigma_w)
         log_gradient.append(float(log_gradient[-1] + np.log1p(multiplier)))
     return MeanField(np.array(length), np.array(mean), np.array(log_gradient))
-
-
-def gradient_growth(activation: str, depth: int, sigma_w: float) -> float:
-    """log E‖∂f/∂z⁰‖²/‖∂f/∂z^L‖² at depth L, for a start of unit length and no bias."""
-    return float(propagate(activation, depth, sigma_w).log_gradient[-1])

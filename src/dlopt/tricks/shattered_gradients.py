@@ -14,6 +14,7 @@ Three architectures, each with Kaiming weights, var W = 2/d:
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ __all__ = [
 ]  # fmt: skip
 
 ARCHITECTURES = ("plain", "residual", "normalized")
+"""The architectures that :func:`predicted_correlation` knows."""
 
 
 def predicted_correlation(architecture: str, depth: int, beta: float = 1.0) -> float:
@@ -105,11 +107,7 @@ def gradients(
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(f"unknown architecture {architecture!r}: use one of {', '.join(ARCHITECTURES)}.")
-    generator = runtime.generator(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+    normal = partial(torch.randn, generator=runtime.generator(seed), dtype=torch.float64)
     normalized = architecture == "normalized"
     branch = beta if normalized else 1.0
     h, layers = normal(inputs, width), []
@@ -167,11 +165,7 @@ def line_gradient(
     Returns:
         (n,).
     """
-    generator = runtime.generator(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+    normal = partial(torch.randn, generator=runtime.generator(seed), dtype=torch.float64)
     x = torch.from_numpy(np.asarray(positions, dtype=float)).unsqueeze(1).requires_grad_()
     h = x * normal(width) + normal(width)
     for _ in range(depth - 1):

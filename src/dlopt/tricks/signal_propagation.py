@@ -25,7 +25,7 @@ from torch import Tensor
 from dlopt.models import Activation, as_activation
 
 __all__ = [
-    "chi", "correlation_fixed_point", "correlation_map", "critical_sigma_w", "critical_sigmas", "depth_scale",
+    "chi", "correlation_map", "critical_sigma_w", "critical_sigmas", "depth_scale",
     "derivative_moment", "fixed_point", "gauss_hermite", "gaussian_expectation", "pair_expectation", "variance_map",
     "variance_slope", "variance_trajectory",
 ]  # fmt: skip
@@ -285,27 +285,6 @@ def correlation_map(
         np.asarray(sigma_w) ** 2 * pair_expectation(phi, q, c, kinks=kinks) + np.asarray(sigma_b) ** 2
     )
     return covariance / variance_map(q, activation, sigma_w, sigma_b)
-
-
-def correlation_fixed_point(
-    q: float, activation: str | Activation, sigma_w: float, sigma_b: float = 0.0
-) -> float:
-    """The correlation c* ≥ 0 at which two inputs of variance q settle: 1 for χ ≤ 1, below 1 in chaos.
-
-    By bisection of R(c) - c on [0, 1), where R is convex for σ_w, σ_b and φ that allow a crossing.
-    """
-    if chi(q, activation, sigma_w) <= 1:
-        return 1.0
-    low, high = 0.0, 1 - 1e-9
-    if correlation_map(low, q, activation, sigma_w, sigma_b) <= 1e-13:
-        return 0.0
-    for _ in range(45):
-        middle = (low + high) / 2
-        if correlation_map(middle, q, activation, sigma_w, sigma_b) > middle:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
 
 
 def critical_sigmas(q: ArrayLike, activation: str | Activation) -> tuple[Array, Array]:

@@ -18,6 +18,7 @@ from torch.func import jacrev
 __all__ = ["SINGULARITIES", "approach", "gauss_newton", "network", "smallest_eigenvalue"]
 
 SINGULARITIES = ("overlap", "incoming elimination", "outgoing elimination", "linear dependence")
+"""The ways in which hidden units become redundant, as :func:`approach` names them."""
 
 
 def network(first: Tensor, second: Tensor, x: Tensor, skip: bool) -> Tensor:
