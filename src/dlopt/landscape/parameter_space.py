@@ -33,7 +33,7 @@ def set_parameters(model: nn.Module, point: Tensor) -> None:
 
 
 def by_parameter(model: nn.Module, points: Tensor) -> dict[str, Tensor]:
-    """The points θ, (…, P), cut into the parameters, (…, *shape) each, by name in the model's order.
+    """The points θ, (…, P), cut into the parameters, each (…, and its shape), by name in the model's order.
 
     Raises:
         ValueError: the points do not have the model's number of parameters.
