@@ -46,7 +46,7 @@ SENTENCES = (
         ),
     ),
     Sentence(
-        "over-parameterization\nhelps the landscape", "understood",
+        "overparametrization\nhelps the landscape", "understood",
         (
             "overparam-easier", "jamming-transition", "no-bad-basin-path", "bad-min-not-bad-basin", "fig4-basins",
             "nguyen-connected", "yu-gap", "ding-bad-minimum", "relu-bad-minima-finite", "overparam-gd-global",
