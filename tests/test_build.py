@@ -36,6 +36,7 @@ def test_a_build_does_what_changed_and_nothing_else(site):
     assert first.stdout.count("  executed ") == 2
     assert "The book is in" in first.stdout
     assert "words" in page(site, "two")
+    assert "two has new code: `make run CHAPTER=two` stores its outputs." in first.stdout
 
     second = build(site)
     assert second.returncode == 0
