@@ -36,6 +36,7 @@ def test_a_build_does_what_changed_and_nothing_else(site):
     assert first.stdout.count("  executed ") == 2
     assert "The book is in" in first.stdout
     assert "words" in page(site, "two")
+    assert "two has new code: `make run CHAPTER=two` stores its outputs." in first.stdout
 
     second = build(site)
     assert second.returncode == 0
@@ -49,6 +50,20 @@ def test_a_build_does_what_changed_and_nothing_else(site):
 
     one = build(site, "two")
     assert one.returncode == 0, one.stdout + one.stderr
+
+
+def test_a_page_is_written_again_when_it_or_a_number_that_it_may_refer_to_changed(site):
+    picture = "```{figure} _static/favicon.svg\n:name: fig-%s\n:alt: a picture\n\nA caption.\n```\n\n"
+    one = site.root / "_build" / "html" / "book" / "one.html"
+    site.write("one", "print(1)", prose="See {numref}`fig-two`.\n\n" + picture % "one")
+    written = []
+    for prose in ("words", "other words", picture % "new"):
+        site.write("two", "print(2)", prose=f"{prose}\n\n{picture % 'two'}")
+        done = build(site)
+        assert done.returncode == 0, done.stdout + done.stderr
+        written.append((one.stat().st_mtime_ns, "Fig. 2" in one.read_text()))
+    assert written[0] == written[1]
+    assert [new for _, new in written] == [False, False, True]
 
 
 def test_a_failing_cell_stops_the_build_and_the_next_one_too(site):

@@ -96,7 +96,7 @@ PARTS = (
         ),
     ),
     Part(
-        "Algorithms",
+        "Algorithms that train it",
         _chapters(
             ("sgd", "5.1", "SGD and its schedules"),
             ("sgd-theory", "5.2", "Theory of SGD"),
