@@ -29,5 +29,10 @@ bench: .venv/ready
 clean:
 	rm -rf _build
 
+# A folder that was moved, or copied, sets up anew.
+ifneq ($(shell cat .venv/ready 2>/dev/null),$(CURDIR))
+.PHONY: .venv/ready
+endif
+
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) tools/setup_venv.py

@@ -20,6 +20,24 @@ def test_a_python_that_is_too_old_is_said(tmp_path):
     assert done.stderr.startswith("The book needs Python 3.11 or newer, and this is 3.9:")
 
 
+def test_a_folder_that_moved_makes_its_environment_anew(tmp_path):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "setup_venv.py").write_text(SCRIPT.read_text())
+    (tmp_path / "requirements.txt").write_text("")
+    left = tmp_path / ".venv" / "left"
+    for folder, stays in ((tmp_path, True), (tmp_path / "elsewhere", False)):
+        (tmp_path / ".venv").mkdir(exist_ok=True)
+        (tmp_path / ".venv" / "ready").write_text(f"{folder}\n")
+        left.write_text("")
+        done = subprocess.run(
+            [sys.executable, "tools/setup_venv.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert left.exists() == stays
+        assert ("has moved" in done.stdout) != stays
+        assert (tmp_path / ".venv" / "ready").read_text() == f"{tmp_path}\n"
+
+
 def test_no_network_during_set_up_is_said_and_leaves_the_set_up_unfinished(tmp_path):
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "setup_venv.py").write_text(SCRIPT.read_text())

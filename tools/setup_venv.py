@@ -4,6 +4,7 @@ It runs under whatever Python the reader has, so it keeps to what every Python 3
 """
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -19,6 +20,9 @@ def main():
             "The book needs Python {}.{} or newer, and this is {}.{}: name another one, "
             "for example `make book PYTHON=python3.12`.".format(*(OLDEST + tuple(sys.version_info[:2])))
         )
+    if _made_elsewhere():
+        print("The folder has moved since .venv was made, and .venv cannot: it is made anew.", flush=True)
+        shutil.rmtree(VENV)
     python = os.path.join(VENV, "bin", "python")
     if not os.path.exists(python):
         print("Creating .venv ...", flush=True)
@@ -48,8 +52,16 @@ def main():
             "The requirements could not be installed (the last lines above say why): "
             "check the network connection and run the same command again."
         )
-    with open(READY, "w"):
-        pass
+    with open(READY, "w") as ready:
+        ready.write(ROOT + "\n")
+
+
+def _made_elsewhere():
+    """Whether .venv says that it was made for another folder."""
+    if not os.path.exists(READY):
+        return False
+    with open(READY) as ready:
+        return ready.read().strip() not in ("", ROOT)
 
 
 if __name__ == "__main__":
