@@ -55,3 +55,11 @@ def test_an_unknown_chapter_is_one_sentence(small_book):
     done = small_book.python("-m", "dlopt.paper", "three")
     assert done.returncode == 2
     assert done.stderr.strip() == "There is no chapter 'three' in book: there is one, two."
+
+
+def test_a_setting_that_cannot_be_followed_is_said_before_anything_runs(small_book):
+    small_book.write("two", "print('ran')")
+    done = small_book.python("-m", "dlopt.paper", "two", DLOPT_SCALE="huge")
+    assert done.returncode == 2
+    assert done.stderr == "DLOPT_SCALE is 'huge': use book or paper.\n"
+    assert "ran" not in done.stdout

@@ -190,9 +190,7 @@ def check_settings() -> None:
     from dlopt import runtime  # imports torch, which is needed only where there is something to see
 
     try:
-        for read in (runtime.device, runtime.scale, runtime.data_folder):
-            read()
-        runtime.seed(0)
+        runtime.check_settings()
     except runtime.SettingError as error:
         raise UserError(str(error)) from None
 

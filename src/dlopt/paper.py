@@ -98,6 +98,13 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 2
     os.environ.setdefault("DLOPT_SCALE", "paper")
+    from dlopt import runtime
+
+    try:
+        runtime.check_settings()
+    except runtime.SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
     results = chosen.folder.resolve() / "results"
     partial = results / ".partial" / chosen.chapter
     os.environ["DLOPT_PARTIAL"] = str(partial)

@@ -28,6 +28,7 @@ __all__ = [
     "Place",
     "SettingError",
     "at_scale",
+    "check_settings",
     "child_environment",
     "data_folder",
     "device",
@@ -83,6 +84,17 @@ def scale() -> str:
     if chosen not in SCALES:
         raise SettingError(f"DLOPT_SCALE is {chosen!r}: use {' or '.join(SCALES)}.")
     return chosen
+
+
+def check_settings() -> None:
+    """Read all settings once, so that a wrong one is said before anything runs.
+
+    Raises:
+        SettingError: one cannot be followed.
+    """
+    for read in (device, scale, data_folder):
+        read()
+    seed(0)
 
 
 def at_scale(*, book: T, paper: T) -> T:
