@@ -49,7 +49,7 @@ def book(only: str | None = None, *, execute: bool = True) -> None:
         _PASSED.parent.mkdir(exist_ok=True)
         _PASSED.write_text(_fingerprint(executed))
         for chapter in chapters:
-            if chapter.metadata.get("code_hash") != chapter.code_hash:
+            if not chapter.is_stored:
                 print(f"{chapter.name} has new code: `make run CHAPTER={chapter.name}` stores its outputs.")
     print(f"The book is in {SITE / 'index.html'} ({time.perf_counter() - start:.0f} s).")
 

@@ -65,6 +65,11 @@ class Chapter:
         """A hash of the code cells: stored with a run, so that code edited since is recognized."""
         return hash_of_code(self.notebook)
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the stored outputs are those of the code as it is."""
+        return self.metadata.get("code_hash") == self.code_hash
+
 
 def hash_of_code(notebook: nbformat.NotebookNode) -> str:
     """A hash of the sources of ``notebook``'s code cells."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,7 +45,7 @@ def without_solutions(chapter: Chapter) -> nbformat.NotebookNode:
     Raises:
         UserError: a solution begins inside of another one, or ends without a beginning, or does not end.
     """
-    notebook = nbformat.read(chapter.path, as_version=4)
+    notebook = copy.deepcopy(chapter.notebook)
     kept, inside = [], False
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -56,10 +57,9 @@ def without_solutions(chapter: Chapter) -> nbformat.NotebookNode:
     if inside:
         raise UserError(f"{chapter.path.name}: the last solution-start has no solution-end.")
     stored = notebook.metadata.setdefault("dlopt", {})
-    was_stored = stored.get("code_hash") == hash_of_code(notebook)
     notebook.cells = kept
     stored["edition"] = STUDENT
-    if was_stored:
+    if chapter.is_stored:
         stored["code_hash"] = hash_of_code(notebook)
     return notebook
 

@@ -7,5 +7,6 @@ Ground floor: :mod:`dlopt.runtime`, :mod:`dlopt.data`, :mod:`dlopt.claims`, :mod
 
 Each wing above it mirrors a part of the survey:
 :mod:`dlopt.introduction` is section 1, :mod:`dlopt.tricks` section 4, :mod:`dlopt.algorithms` section 5,
-:mod:`dlopt.landscape` section 6 and :mod:`dlopt.kernels` section 6.3.  A wing imports the ground floor, and no other.
+:mod:`dlopt.landscape` section 6, :mod:`dlopt.kernels` section 6.3 and :mod:`dlopt.conclusions` section 7.  A wing
+imports the ground floor, and no other.
 """
